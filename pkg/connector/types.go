@@ -1,0 +1,492 @@
+// Package connector is the connector definition: the one file that says everything this product knows
+// about an external system. Load reads and checks it; the other packages run it.
+package connector
+
+import (
+	"time"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
+)
+
+// APIVersion and Kind identify a definition file.
+const (
+	APIVersion = "connectors.kyma-connectors.io/v1alpha1"
+	Kind       = "Connector"
+)
+
+// Definition is a connector definition (connector.yaml).
+type Definition struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Metadata   Metadata `json:"metadata"`
+	// Parameters are the form fields, by name.
+	Parameters map[string]Parameter `json:"parameters"`
+	// Application names the Kyma Application that the APIs and events belong to.
+	Application Value `json:"application"`
+	// System is the external system: where it is and how it is called.
+	System System `json:"system"`
+	// APIs lists the system's APIs, or says how to discover them.
+	APIs []API `json:"apis,omitempty"`
+	// Events is the catalog of the events that the system sends.
+	Events *Events `json:"events,omitempty"`
+	// Deliveries are the ways in which events arrive.
+	Deliveries []Delivery `json:"deliveries,omitempty"`
+	// Webhooks says how to register a webhook at the system.
+	Webhooks *Webhooks `json:"webhooks,omitempty"`
+	// Relay is the way out: events from Kyma to the system.
+	Relay []Relay `json:"relay,omitempty"`
+	// Manual lists what a person has to enter at the system, as text made from the same values.
+	Manual []Manual `json:"manual,omitempty"`
+
+	files fileReader
+}
+
+// Metadata names the connector and the product; "<product> - <API name>" is the name in Kyma.
+type Metadata struct {
+	Name        string `json:"name"`
+	DisplayName string `json:"displayName"`
+	Description string `json:"description,omitempty"`
+	Provider    string `json:"provider"`
+	Product     string `json:"product"`
+}
+
+// ParameterKind says what a parameter's value must look like.
+type ParameterKind string
+
+// The parameter kinds.
+const (
+	KindURL          ParameterKind = "url"          // absolute https URL without credentials, query or fragment
+	KindHostname     ParameterKind = "hostname"     // DNS name
+	KindText         ParameterKind = "text"         // one line of text
+	KindSecret       ParameterKind = "secret"       // text that is never shown
+	KindList         ParameterKind = "list"         // list of texts; in forms and files separated by commas or line breaks
+	KindResourceName ParameterKind = "resourceName" // name of a Kyma Application
+	KindInteger      ParameterKind = "integer"
+	KindBoolean      ParameterKind = "boolean"
+)
+
+// Parameter is one form field.
+type Parameter struct {
+	Kind        ParameterKind `json:"kind"`
+	Title       string        `json:"title"`
+	Description string        `json:"description,omitempty"`
+	Required    bool          `json:"required,omitempty"`
+	Default     string        `json:"default,omitempty"`
+	Example     string        `json:"example,omitempty"`
+	// Pattern is an RE2 expression that the whole value must match.
+	Pattern string `json:"pattern,omitempty"`
+	// Enum lists the allowed values.
+	Enum []string `json:"enum,omitempty"`
+	// Generate makes a value where the operator leaves the field empty: once, kept across upgrades.
+	Generate *Generate `json:"generate,omitempty"`
+}
+
+// Generate says how a generated value looks: Prefix and Length random characters from [a-z0-9A-Z].
+type Generate struct {
+	Prefix string `json:"prefix,omitempty"`
+	Length int    `json:"length,omitempty"`
+}
+
+// System is the external system.
+type System struct {
+	URL Value `json:"url"`
+	// Auth lists alternatives; the first one whose parameters all have values is used. In YAML a single
+	// object stands for a list of one.
+	Auth AuthList `json:"auth,omitempty"`
+}
+
+// Auth is one way to call the system. Exactly one member is set.
+type Auth struct {
+	None              *NoAuth            `json:"none,omitempty"`
+	Basic             *BasicAuth         `json:"basic,omitempty"`
+	APIKey            *APIKeyAuth        `json:"apiKey,omitempty"`
+	Header            map[string]Value   `json:"header,omitempty"`
+	Query             map[string]Value   `json:"query,omitempty"`
+	OAuth2            *OAuth2Auth        `json:"oauth2,omitempty"`
+	JWT               *JWTAuth           `json:"jwt,omitempty"`
+	Signed            *SignedAuth        `json:"signed,omitempty"`
+	ClientCertificate *ClientCertificate `json:"clientCertificate,omitempty"`
+}
+
+// NoAuth is a call without credentials.
+type NoAuth struct{}
+
+// BasicAuth is HTTP Basic.
+type BasicAuth struct {
+	Username Value `json:"username"`
+	Password Value `json:"password"`
+}
+
+// APIKeyAuth sends a key in a header or a query parameter.
+type APIKeyAuth struct {
+	Header string `json:"header,omitempty"`
+	Query  string `json:"query,omitempty"`
+	Value  Value  `json:"value"`
+}
+
+// OAuth2Auth is the client credentials grant.
+type OAuth2Auth struct {
+	TokenURL     Value            `json:"tokenUrl"`
+	ClientID     Value            `json:"clientId"`
+	ClientSecret Value            `json:"clientSecret"`
+	Style        string           `json:"style,omitempty"` // body or basic; default basic
+	Scopes       []Value          `json:"scopes,omitempty"`
+	Form         map[string]Value `json:"form,omitempty"`
+	Headers      map[string]Value `json:"headers,omitempty"`
+}
+
+// JWTAuth signs a token of one's own for every call.
+type JWTAuth struct {
+	Algorithm string           `json:"algorithm"` // RS256
+	KeyID     Value            `json:"keyId,omitempty"`
+	Key       Value            `json:"key"`
+	Claims    map[string]Value `json:"claims,omitempty"`
+}
+
+// SignedAuth signs method, URL and query by HMAC-SHA1 and sends the signature as a query parameter.
+type SignedAuth struct {
+	UserKey Value `json:"userKey"`
+	Secret  Value `json:"secret"`
+}
+
+// ClientCertificate is mutual TLS.
+type ClientCertificate struct {
+	Certificate Value `json:"certificate"`
+	Key         Value `json:"key"`
+}
+
+// APIKind is the kind of an API; it decides how the API is probed and described.
+type APIKind string
+
+// The API kinds.
+const (
+	KindOData   APIKind = "odata"
+	KindOpenAPI APIKind = "openapi"
+	KindREST    APIKind = "rest"
+)
+
+// API is one API, or a discovery of many.
+type API struct {
+	ID          string  `json:"id,omitempty"`
+	Name        Value   `json:"name,omitempty"`
+	Description Value   `json:"description,omitempty"`
+	Kind        APIKind `json:"kind,omitempty"`
+	// Paths are alternatives below the system's URL; the first that answers the probe is taken.
+	Paths ValueList `json:"path,omitempty"`
+	// CSRF says that writes need a token, fetched by a GET of the API's root.
+	CSRF bool `json:"csrf,omitempty"`
+	// Auth replaces the system's.
+	Auth              AuthList           `json:"auth,omitempty"`
+	Probe             *Probe             `json:"probe,omitempty"`
+	Specification     *Specification     `json:"specification,omitempty"`
+	RequestParameters *RequestParameters `json:"requestParameters,omitempty"`
+	// EntitySets is what an OData service is known to hold, for docs and simulators.
+	EntitySets []string `json:"entitySets,omitempty"`
+	// WhenDisabled tells the operator how to enable an API that the system does not offer.
+	WhenDisabled Value `json:"whenDisabled,omitempty"`
+	// Enabled switches the API off where it evaluates to false.
+	Enabled Value `json:"enabled,omitempty"`
+	// Discover lists APIs from the system; the other fields are then evaluated for each item.
+	Discover *Discover `json:"discover,omitempty"`
+}
+
+// Probe says how to find out whether an API is there. What is not set follows from the API's kind.
+type Probe struct {
+	Path    Value            `json:"path,omitempty"`
+	Method  string           `json:"method,omitempty"`
+	Headers map[string]Value `json:"headers,omitempty"`
+	// Status lists the answers that mean "there"; default 200.
+	Status []int `json:"status,omitempty"`
+	// Expect is an expression over status and response(path).
+	Expect Value `json:"expect,omitempty"`
+}
+
+// Specification is the document that describes an API. Exactly one member is set.
+type Specification struct {
+	File     string `json:"file,omitempty"`     // beside the definition
+	URL      Value  `json:"url,omitempty"`      // public
+	Path     Value  `json:"path,omitempty"`     // at the system, with its credentials
+	Metadata bool   `json:"metadata,omitempty"` // OData $metadata
+}
+
+// RequestParameters are added to each call that a workload makes through Kyma.
+type RequestParameters struct {
+	Headers map[string]Value `json:"headers,omitempty"`
+	Query   map[string]Value `json:"query,omitempty"`
+}
+
+// Discover lists APIs from the system.
+type Discover struct {
+	Get   Value            `json:"get"`
+	Query map[string]Value `json:"query,omitempty"`
+	// Items is the gjson path of the list; Next that of the URL of the next page.
+	Items string `json:"items,omitempty"`
+	Next  string `json:"next,omitempty"`
+	// ID identifies an item for ever; Include leaves out those for which it is false.
+	ID      Value `json:"id"`
+	Include Value `json:"include,omitempty"`
+	// Optional: a system without this listing is no failure.
+	Optional bool `json:"optional,omitempty"`
+	// Limit bounds the number of items; default 1000.
+	Limit int `json:"limit,omitempty"`
+}
+
+// Events is the event catalog.
+type Events struct {
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	// Catalog is an AsyncAPI 2 document beside the definition; one channel per event type, named
+	// "<type>.<version>".
+	Catalog string `json:"catalog"`
+}
+
+// Delivery is one way in. HTTP or MQTT is set.
+type Delivery struct {
+	Name   string         `json:"name"`
+	HTTP   *HTTP          `json:"http,omitempty"`
+	MQTT   *MQTT          `json:"mqtt,omitempty"`
+	Token  *TokenEndpoint `json:"token,omitempty"`
+	Verify Verify         `json:"verify"`
+	// Content selects the part of the delivery that body() reads; default the body.
+	Content Value `json:"content,omitempty"`
+	// Split is the gjson path of an array in the content; each element is one event.
+	Split string `json:"split,omitempty"`
+	// Ignore: acknowledged without an event (pings). Reject: malformed or forged.
+	Ignore Value `json:"ignore,omitempty"`
+	Reject Value `json:"reject,omitempty"`
+	// Types maps to event types; the first match wins. Without it, Event.Type says the type.
+	Types []TypeRule   `json:"types,omitempty"`
+	Event EventMapping `json:"event"`
+	// Unknown says what becomes of an event whose type is unknown: refuse (default) or deadLetter.
+	Unknown string `json:"unknown,omitempty"`
+	// OrderBy keeps the order of events with the same key.
+	OrderBy Value `json:"orderBy,omitempty"`
+	// Respond overrides status codes by outcome: accepted, duplicate, ignored, unknown.
+	Respond map[string]int `json:"respond,omitempty"`
+}
+
+// HTTP is a webhook.
+type HTTP struct {
+	// Path is where deliveries arrive; deliveries below it belong to it too where Subpaths is set.
+	Path     string `json:"path"`
+	Subpaths bool   `json:"subpaths,omitempty"`
+	// Accepts lists content types: json, form, cloudevents, any. Default json.
+	Accepts []string `json:"accepts,omitempty"`
+	// MaxBody is a Kubernetes quantity in bytes, such as 256KiB; default 64KiB.
+	MaxBody Size `json:"maxBody,omitempty"`
+	// AnswerGet is the status of a GET, for systems that check the address; 0 means 405.
+	AnswerGet int `json:"answerGet,omitempty"`
+	// OpenAPI "publish" serves a description of the webhook at <path>/openapi.json.
+	OpenAPI string `json:"openapi,omitempty"`
+}
+
+// MQTT is MQTT 3.1.1 over WebSocket; the system is the client.
+type MQTT struct {
+	Host Value `json:"host"`
+	QoS  []int `json:"qos,omitempty"`
+}
+
+// TokenEndpoint issues bearer tokens by client credentials for the MQTT upgrade.
+type TokenEndpoint struct {
+	Host     Value       `json:"host"`
+	Path     string      `json:"path"`
+	Client   TokenClient `json:"client"`
+	Lifetime Duration    `json:"lifetime,omitempty"`
+}
+
+// TokenClient are the credentials of the token endpoint's client.
+type TokenClient struct {
+	ID     Value `json:"id"`
+	Secret Value `json:"secret"`
+}
+
+// Verify says how a delivery proves who sent it. Exactly one member is set.
+type Verify struct {
+	Basic            *VerifyBasic            `json:"basic,omitempty"`
+	Bearer           *VerifyBearer           `json:"bearer,omitempty"`
+	JWT              *VerifyJWT              `json:"jwt,omitempty"`
+	HMAC             *VerifyHMAC             `json:"hmac,omitempty"`
+	StandardWebhooks *VerifyStandardWebhooks `json:"standardWebhooks,omitempty"`
+	PathToken        *VerifyPathToken        `json:"pathToken,omitempty"`
+	// Token accepts what the delivery's own token endpoint issued.
+	Token *VerifyToken `json:"token,omitempty"`
+}
+
+// VerifyBasic is HTTP Basic.
+type VerifyBasic struct {
+	Username Value `json:"username"`
+	Password Value `json:"password"`
+}
+
+// VerifyBearer compares a bearer token.
+type VerifyBearer struct {
+	Tokens []Value `json:"tokens"`
+}
+
+// VerifyJWT checks a signed token against a JWKS.
+type VerifyJWT struct {
+	Issuer   Value  `json:"issuer"`
+	Audience Value  `json:"audience"`
+	JWKS     Value  `json:"jwks"`
+	Header   string `json:"header,omitempty"`
+}
+
+// VerifyHMAC checks a keyed digest.
+type VerifyHMAC struct {
+	Algorithm string  `json:"algorithm"` // sha1, sha256, sha512
+	Encoding  string  `json:"encoding"`  // hex, base64
+	Prefix    string  `json:"prefix,omitempty"`
+	Keys      []Value `json:"keys"`
+	Message   Value   `json:"message"`
+	Signature Value   `json:"signature"`
+	// Timestamp (seconds) and Tolerance make a replay window.
+	Timestamp Value    `json:"timestamp,omitempty"`
+	Tolerance Duration `json:"tolerance,omitempty"`
+}
+
+// VerifyStandardWebhooks is the Standard Webhooks v1 scheme.
+type VerifyStandardWebhooks struct {
+	Secrets   []Value  `json:"secrets"`
+	Tolerance Duration `json:"tolerance,omitempty"`
+}
+
+// VerifyPathToken is an unguessable path segment after the delivery's path.
+type VerifyPathToken struct {
+	Tokens []Value `json:"tokens"`
+}
+
+// VerifyToken accepts the tokens of the delivery's own token endpoint.
+type VerifyToken struct{}
+
+// TypeRule maps deliveries for which When holds to an event type.
+type TypeRule struct {
+	When Value  `json:"when"`
+	Type string `json:"type"`
+	// Topic is what the system calls it when a webhook is registered.
+	Topic string `json:"topic,omitempty"`
+}
+
+// EventMapping makes the event. ID and type must not be empty.
+type EventMapping struct {
+	Type    Value `json:"type,omitempty"`
+	Version Value `json:"version,omitempty"`
+	ID      Value `json:"id"`
+	Source  Value `json:"source,omitempty"`
+	Subject Value `json:"subject,omitempty"`
+	Time    Value `json:"time,omitempty"`
+	Data    Value `json:"data"`
+	// DataContentType defaults to application/json.
+	DataContentType Value `json:"dataContentType,omitempty"`
+}
+
+// Webhooks says how webhooks are managed at the system.
+type Webhooks struct {
+	// Enabled switches self-registration off where it evaluates to false.
+	Enabled Value `json:"enabled,omitempty"`
+	// Mode is static (all topics) or dynamic (those that a Subscription wants).
+	Mode string `json:"mode,omitempty"`
+	// Each is empty (one webhook per topic), "all" (one for all topics) or "instance" (one per discovered API).
+	Each   string      `json:"each,omitempty"`
+	List   *ListCall   `json:"list,omitempty"`
+	Create *CreateCall `json:"create"`
+	Update *Call       `json:"update,omitempty"`
+	Delete *Call       `json:"delete,omitempty"`
+	// RecreateWhen names parameters whose change needs a new webhook.
+	RecreateWhen []string `json:"recreateWhen,omitempty"`
+}
+
+// Call is one request to the system. Exactly one of the methods is set; its value is the path.
+type Call struct {
+	Get     Value            `json:"get,omitempty"`
+	Post    Value            `json:"post,omitempty"`
+	Put     Value            `json:"put,omitempty"`
+	Patch   Value            `json:"patch,omitempty"`
+	Delete  Value            `json:"delete,omitempty"`
+	Query   map[string]Value `json:"query,omitempty"`
+	Headers map[string]Value `json:"headers,omitempty"`
+	JSON    *Template        `json:"json,omitempty"`
+	Form    map[string]Value `json:"form,omitempty"`
+}
+
+// ListCall lists webhooks. The strings are gjson paths: of the list, the next page's URL, and within an
+// item of its id, callback URL and topic.
+type ListCall struct {
+	Call
+	Items    string `json:"items"`
+	Next     string `json:"next,omitempty"`
+	ID       string `json:"id"`
+	Callback string `json:"callback"`
+	Topic    string `json:"topic,omitempty"`
+}
+
+// CreateCall creates a webhook; ID is the gjson path of its id in the answer.
+type CreateCall struct {
+	Call
+	ID string `json:"id,omitempty"`
+}
+
+// Relay is the way out.
+type Relay struct {
+	Name string    `json:"name"`
+	From RelayFrom `json:"from"`
+	To   RelayTo   `json:"to"`
+	// Map makes the document that is sent from the event.
+	Map RelayMap `json:"map"`
+	// Success judges the system's answer; default: a 2xx status.
+	Success Value `json:"success,omitempty"`
+}
+
+// RelayFrom names the events of Kyma and the path of the relay listener.
+type RelayFrom struct {
+	Types Value  `json:"types"`
+	Path  string `json:"path"`
+}
+
+// RelayTo is the call that carries the events.
+type RelayTo struct {
+	Call
+	Batch *Batch `json:"batch,omitempty"`
+	// Single replaces the path where a batch holds one event.
+	Single Value `json:"single,omitempty"`
+}
+
+// Batch bounds a batch by number, bytes and age.
+type Batch struct {
+	Count int      `json:"count,omitempty"`
+	Bytes Size     `json:"bytes,omitempty"`
+	Age   Duration `json:"age,omitempty"`
+}
+
+// RelayMap is the document made from an event.
+type RelayMap struct {
+	Data Value `json:"data"`
+}
+
+// Manual is one thing that a person has to do at the system.
+type Manual struct {
+	ID    string  `json:"id"`
+	Title string  `json:"title"`
+	Steps []Value `json:"steps"`
+}
+
+// Duration is a time.Duration written as in Go: 1h, 500ms.
+type Duration time.Duration
+
+// Size is a number of bytes, written plain or with KiB, MiB, GiB.
+type Size int64
+
+// Value is a scalar of a definition: a literal, or an expression where the text starts with "=".
+type Value struct {
+	text    string
+	set     bool
+	program *expression.Program
+}
+
+// ValueList is a list of values; in YAML a single value stands for a list of one.
+type ValueList []Value
+
+// AuthList is a list of alternatives; in YAML a single object stands for a list of one.
+type AuthList []Auth
+
+// Template is a JSON document whose strings may be expressions.
+type Template struct{ root any }
