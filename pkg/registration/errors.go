@@ -1,0 +1,31 @@
+package registration
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrNoApplication says that the Application does not exist.
+var ErrNoApplication = errors.New("application does not exist")
+
+// ConfigError is a failure that a repetition cannot cure: somebody has to change something first.
+type ConfigError struct {
+	// What says what is wrong and where; Next what to do.
+	What, Next string
+	Err        error
+}
+
+// Error implements error.
+func (e *ConfigError) Error() string {
+	text := e.What
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	if e.Next != "" {
+		text += fmt.Sprintf(" (next: %s)", e.Next)
+	}
+	return text
+}
+
+// Unwrap implements errors.Unwrap.
+func (e *ConfigError) Unwrap() error { return e.Err }

@@ -1,0 +1,120 @@
+// Package registration brings a system's APIs and events into Kyma: probe the system, work out the
+// services that should be registered, compare them with those that are, apply the difference, report.
+package registration
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
+)
+
+// Labels of a registered service. Instance says which installation owns it.
+const (
+	LabelInstance  = "kyma-connectors.io/instance"
+	LabelConnector = "kyma-connectors.io/connector"
+	LabelHash      = "kyma-connectors.io/hash"
+)
+
+// Service is one API or one event catalog as it should be registered in an Application.
+type Service struct {
+	// ID is the deterministic UUID of the service; Identifier its stable readable name within the
+	// Application, which the Application Registry keeps.
+	ID         string
+	Identifier string
+	// DisplayName is "<product> - <API name>"; Kyma derives the URL segment from it.
+	DisplayName string
+	Provider    string
+	Description string
+	Labels      map[string]string
+	// API or Events is set.
+	API    *API
+	Events json.RawMessage // AsyncAPI document as a JSON object
+}
+
+// API is the callable part of a Service.
+type API struct {
+	Kind connector.APIKind
+	// TargetURL is the address that Kyma's gateway forwards to.
+	TargetURL string
+	// Specification is the document as a JSON object, or SpecificationURL where to get it; both may be empty.
+	Specification    json.RawMessage
+	SpecificationURL string
+	// SpecificationAuth says that the specification needs Credentials too.
+	SpecificationAuth bool
+	Credentials       Credentials
+	// CSRFTokenURL is set where writes need a token.
+	CSRFTokenURL string
+	Headers      map[string][]secret.Text
+	Query        map[string][]secret.Text
+}
+
+// Credentials are what Kyma's gateway adds to each call. At most one member is set.
+type Credentials struct {
+	Basic             *BasicCredentials
+	OAuth             *OAuthCredentials
+	ClientCertificate *ClientCertificate
+}
+
+// BasicCredentials are for HTTP Basic.
+type BasicCredentials struct {
+	Username string
+	Password secret.Text
+}
+
+// OAuthCredentials are for the client credentials grant.
+type OAuthCredentials struct {
+	TokenURL     string
+	ClientID     string
+	ClientSecret secret.Text
+	Headers      map[string][]secret.Text
+	Query        map[string][]secret.Text
+}
+
+// ClientCertificate is PEM.
+type ClientCertificate struct {
+	Certificate string
+	Key         secret.Text
+}
+
+// Registered is one service as the Catalog holds it, whoever made it.
+type Registered struct {
+	ID          string
+	Identifier  string
+	DisplayName string
+	Labels      map[string]string
+}
+
+// Action is what a Change does.
+type Action string
+
+// The actions.
+const (
+	Create Action = "create"
+	Update Action = "update"
+	Delete Action = "delete"
+)
+
+// Change is one step from what is registered to what should be.
+type Change struct {
+	Action Action
+	// Service is the new state; nil for Delete.
+	Service *Service
+	// Registered is the old state; nil for Create.
+	Registered *Registered
+}
+
+// Catalog is where services are registered: one implementation per generation of Kyma.
+type Catalog interface {
+	// Name is the name of the backend: "application-registry" or "application".
+	Name() string
+	// List returns every service of the Application, those of other owners included. A missing
+	// Application is an error that wraps ErrNoApplication.
+	List(ctx context.Context) ([]Registered, error)
+	// Apply makes the changes and returns one error (or nil) for each. It may put them into one write or
+	// into many, one after the other.
+	Apply(ctx context.Context, changes []Change) []error
+	// URL is the address by which a workload calls the service.
+	URL(s Service) string
+}
