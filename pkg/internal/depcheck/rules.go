@@ -1,0 +1,117 @@
+package depcheck
+
+const (
+	helm       = "helm.sh/helm"
+	kubernetes = "k8s.io"
+	clientGo   = "k8s.io/client-go"
+	cobra      = "github.com/spf13/cobra"
+)
+
+// plumbing is what every package may use.
+var plumbing = []string{"pkg/internal/httpclient", "pkg/internal/httpserver", "pkg/internal/telemetry"}
+
+func with(ours ...string) []string { return append(append([]string{}, plumbing...), ours...) }
+
+// Rules is the table of docs/architecture.md, "Who may import whom".
+func Rules() []Rule {
+	return []Rule{
+		{Package: "pkg/event"},
+		{Package: "pkg/secret"},
+		{Package: "pkg/secret/secrettest", Ours: []string{"pkg/secret"}, Others: []string{"github.com/stretchr/testify"}},
+		{Package: "pkg/expression", Others: []string{"github.com/expr-lang/expr", "github.com/tidwall/gjson"}},
+		{Package: "schemas"},
+		{
+			Package: "pkg/connector",
+			Ours:    []string{"pkg/event", "pkg/secret", "pkg/expression", "schemas"},
+			Others:  []string{"sigs.k8s.io/yaml", "github.com/xeipuuv/gojsonschema", "github.com/tidwall/gjson"},
+			Never:   []string{helm, kubernetes, "net/http/httptest"},
+		},
+		{
+			Package: "pkg/mapping",
+			Ours:    []string{"pkg/connector", "pkg/event", "pkg/expression"},
+			Others:  []string{"github.com/tidwall/gjson"},
+			Never:   []string{helm, kubernetes},
+		},
+		{
+			Package: "pkg/addon",
+			Ours:    []string{"pkg/connector", "pkg/mapping", "schemas"},
+			Others:  []string{"sigs.k8s.io/yaml", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid", "github.com/Masterminds/semver/v3"},
+			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
+		},
+		{
+			Package: "pkg/addon/lint",
+			Ours:    []string{"pkg/addon", "pkg/connector", "pkg/mapping", "schemas"},
+			Others:  []string{"sigs.k8s.io/yaml", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid", "github.com/Masterminds/semver/v3"},
+			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
+		},
+		{Package: "pkg/addon/helm", Others: []string{helm, kubernetes, "sigs.k8s.io/yaml"}},
+		{
+			Package: "pkg/addon/provision",
+			Ours:    []string{"pkg/addon", "pkg/addon/helm", "pkg/connector"},
+			Others:  []string{"sigs.k8s.io/yaml", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid"},
+			Never:   []string{"pkg/gateway/...", "pkg/registration/..."},
+		},
+		{
+			Package: "pkg/registration",
+			Ours:    with("pkg/connector", "pkg/event", "pkg/secret", "pkg/expression"),
+			Others:  []string{"github.com/google/uuid", "github.com/tidwall/gjson", "sigs.k8s.io/yaml"},
+			Never:   []string{"pkg/kyma/...", cobra, clientGo, helm},
+		},
+		{
+			Package: "pkg/registration/registrationtest",
+			Ours:    with("pkg/registration", "pkg/connector", "pkg/secret", "pkg/secret/secrettest"),
+			Others:  []string{"github.com/stretchr/testify"},
+		},
+		{
+			Package: "pkg/kyma/...",
+			Ours:    with("pkg/registration", "pkg/connector", "pkg/event", "pkg/secret", "pkg/expression"),
+			Others:  []string{kubernetes, "sigs.k8s.io/yaml", "github.com/google/uuid"},
+			Never:   []string{"pkg/gateway/...", "pkg/addon/...", helm, cobra},
+		},
+		// The cluster client is the one package of Kyma's that its siblings share.
+		{
+			Package: "pkg/kyma/application",
+			Ours:    with("pkg/registration", "pkg/connector", "pkg/event", "pkg/secret", "pkg/expression", "pkg/kyma/kube"),
+			Others:  []string{kubernetes, "sigs.k8s.io/yaml", "github.com/google/uuid"},
+			Never:   []string{"pkg/gateway/...", "pkg/addon/...", helm, cobra},
+		},
+		{
+			Package: "pkg/kyma/detect",
+			Ours:    with("pkg/registration", "pkg/kyma/kube"),
+			Others:  []string{kubernetes},
+			Never:   []string{"pkg/gateway/...", "pkg/addon/...", helm, cobra},
+		},
+		{
+			Package: "pkg/kyma/subscribed",
+			Ours:    with("pkg/registration", "pkg/event", "pkg/kyma/kube"),
+			Others:  []string{kubernetes},
+			Never:   []string{"pkg/gateway/...", "pkg/addon/...", helm, cobra},
+		},
+		{
+			Package: "pkg/gateway",
+			Ours:    with("pkg/event", "pkg/connector", "pkg/mapping", "pkg/secret", "pkg/expression"),
+			Others:  []string{"github.com/VictoriaMetrics/metrics", "github.com/tidwall/gjson"},
+			Never:   []string{"pkg/gateway/verify", "pkg/gateway/webhook", "pkg/gateway/relay", "pkg/gateway/buffer", "pkg/gateway/sink", "pkg/gateway/deadletter", clientGo, kubernetes, helm, cobra},
+		},
+		{
+			Package: "pkg/gateway/...",
+			Ours:    with("pkg/gateway", "pkg/event", "pkg/connector", "pkg/mapping", "pkg/secret", "pkg/expression"),
+			Others:  []string{"go.etcd.io/bbolt", "github.com/nats-io/nats.go", "github.com/google/uuid", "github.com/tidwall/gjson", "github.com/VictoriaMetrics/metrics"},
+			Never:   []string{clientGo, kubernetes, helm, cobra},
+		},
+		{Package: "pkg/simulator", Ours: []string{"pkg/event"}},
+		{
+			Package: "pkg/sandbox",
+			Ours:    []string{"pkg/addon", "pkg/addon/provision", "pkg/simulator", "pkg/connector", "pkg/event", "pkg/secret", "pkg/expression"},
+			Others:  []string{kubernetes, "sigs.k8s.io/yaml"},
+			Never:   []string{"pkg/gateway/...", "pkg/registration/..."},
+		},
+		{Package: "pkg/cli/addonctl", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/registration/...", "pkg/kyma/..."}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml"}},
+		{Package: "pkg/cli/registrationjob", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml", kubernetes}, Never: []string{helm}},
+		{Package: "pkg/cli/eventgateway", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/registration/...", "pkg/kyma/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "github.com/VictoriaMetrics/metrics"}, Never: []string{helm, kubernetes}},
+		{Package: "pkg/internal/...", Ours: []string{"pkg/secret"}, Others: []string{cobra, "github.com/spf13/pflag", "github.com/VictoriaMetrics/metrics", "github.com/stretchr/testify"}},
+		{Package: "cmd/addonctl", Ours: []string{"pkg/cli/addonctl", "pkg/internal/cli"}},
+		{Package: "cmd/registration-job", Ours: []string{"pkg/cli/registrationjob", "pkg/internal/cli"}},
+		{Package: "cmd/event-gateway", Ours: []string{"pkg/cli/eventgateway", "pkg/internal/cli"}},
+	}
+}
