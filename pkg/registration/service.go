@@ -10,7 +10,8 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
 )
 
-// Labels of a registered service. Instance says which installation owns it.
+// Labels of a registered service. Instance says which installation owns it, Hash what it was made from
+// (credentials left out).
 const (
 	LabelInstance  = "kyma-connectors.io/instance"
 	LabelConnector = "kyma-connectors.io/connector"
@@ -110,11 +111,30 @@ type Catalog interface {
 	// Name is the name of the backend: "application-registry" or "application".
 	Name() string
 	// List returns every service of the Application, those of other owners included. A missing
-	// Application is an error that wraps ErrNoApplication.
+	// Application is an error that wraps ErrNoApplication. A Catalog that sees that somebody changed a
+	// service, or removed a part of it, since it was applied leaves LabelHash out of its labels: it is
+	// then applied anew.
 	List(ctx context.Context) ([]Registered, error)
 	// Apply makes the changes and returns one error (or nil) for each. It may put them into one write or
 	// into many, one after the other.
 	Apply(ctx context.Context, changes []Change) []error
 	// URL is the address by which a workload calls the service.
 	URL(s Service) string
+}
+
+// ApplicationOwner is what a Catalog may implement too, where it can make and remove the Application
+// that holds the services.
+type ApplicationOwner interface {
+	// CreateApplication creates the Application and marks it as made by this product. One that exists
+	// already is no error.
+	CreateApplication(ctx context.Context) error
+	// RemoveApplication removes the Application if this product made it and it holds no service any more.
+	RemoveApplication(ctx context.Context) (removed bool, err error)
+}
+
+// Detection is one thing that was found out about the cluster, and why it is believed.
+type Detection struct {
+	What  string `json:"what"`
+	Value string `json:"value"`
+	Why   string `json:"why"`
 }
