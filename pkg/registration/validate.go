@@ -20,7 +20,7 @@ func (s Service) Validate() error {
 	switch {
 	case !serviceID.MatchString(s.ID):
 		return bad("the id %q is not a lower-case UUID", s.ID)
-	case GatewayName(s.DisplayName) == "":
+	case URLSegment(s.DisplayName) == "":
 		return bad("the display name needs at least one letter from a to z or one digit")
 	case s.Identifier == "":
 		return bad("the identifier is empty")
