@@ -1,0 +1,182 @@
+// Package httpclient is the one client for calls to other systems. Every call has a deadline and every
+// body a limit; credentials stay at the host they were made for; errors never show a query or credentials.
+package httpclient
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// The defaults of Options.
+const (
+	DefaultTimeout = 30 * time.Second
+	DefaultMaxBody = 4 << 20
+)
+
+// maxRedirects bounds how often one call follows a redirect within the host.
+const maxRedirects = 5
+
+// Options configure a Client. The zero value is usable.
+type Options struct {
+	// Timeout bounds one attempt, from dialling to the last byte of the answer.
+	Timeout time.Duration
+	// MaxBody is the number of bytes of an answer above which the call fails.
+	MaxBody int64
+	// Retry says when a call is repeated.
+	Retry Retry
+	// UserAgent is sent where the request has none.
+	UserAgent string
+	// Transport defaults to NewTransport().
+	Transport http.RoundTripper
+}
+
+// Client makes calls. It is safe for concurrent use; connections are kept and shared.
+type Client struct {
+	options Options
+	http    *http.Client
+}
+
+// New returns a Client.
+func New(options Options) *Client {
+	if options.Timeout <= 0 {
+		options.Timeout = DefaultTimeout
+	}
+	if options.MaxBody <= 0 {
+		options.MaxBody = DefaultMaxBody
+	}
+	if options.Transport == nil {
+		options.Transport = NewTransport()
+	}
+	options.Retry = options.Retry.withDefaults()
+	return &Client{options: options, http: &http.Client{Transport: options.Transport, CheckRedirect: stayAtHost}}
+}
+
+// NewTransport returns the transport of a Client: it obeys HTTP_PROXY, HTTPS_PROXY and NO_PROXY and keeps
+// enough idle connections per host for many calls at once.
+func NewTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           256,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 256 << 10,
+	}
+}
+
+// Request is one call. The body is given as bytes, so that the call can be repeated.
+type Request struct {
+	Method string // default GET
+	URL    string
+	Header http.Header
+	Body   []byte
+	// Idempotent allows repeating a POST or PATCH; other methods always may be repeated.
+	Idempotent bool
+	// MaxBody replaces the Client's limit; 0 keeps it.
+	MaxBody int64
+}
+
+// Response is an answer, read completely.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Do makes the call, repeats it as the retry policy says and returns the last answer, whatever its
+// status. A call without an answer gives an *Error. A redirect to another host is not followed: it is the
+// answer.
+func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	if err := check(r); err != nil {
+		return nil, &Error{Method: r.Method, Address: Address(r.URL), Kind: Invalid, Err: err}
+	}
+	for attempt := 1; ; attempt++ {
+		response, err := c.attempt(ctx, r)
+		wait, again := c.options.Retry.next(ctx, r, response, err, attempt)
+		if !again {
+			return response, err
+		}
+		if c.options.Retry.Wait(ctx, wait) != nil {
+			return response, err
+		}
+	}
+}
+
+// check finds what no repetition cures, without quoting it.
+func check(r Request) error {
+	u, err := url.Parse(r.URL)
+	switch {
+	case err != nil:
+		return errors.New("the URL cannot be parsed")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("the URL does not begin with https:// or http://")
+	case u.Host == "":
+		return errors.New("the URL has no host")
+	}
+	for name, values := range r.Header {
+		for _, value := range values {
+			if strings.ContainsAny(value, "\r\n\x00") {
+				return fmt.Errorf("the value of header %s contains a line break", name)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Client) attempt(parent context.Context, r Request) (*Response, error) {
+	ctx, cancel := context.WithTimeout(parent, c.options.Timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, r.Method, r.URL, bytes.NewReader(r.Body))
+	if err != nil {
+		return nil, newError(parent, r, err)
+	}
+	if r.Header != nil {
+		request.Header = r.Header.Clone()
+	}
+	if c.options.UserAgent != "" && request.Header.Get("User-Agent") == "" {
+		request.Header.Set("User-Agent", c.options.UserAgent)
+	}
+	answer, err := c.http.Do(request)
+	if err != nil {
+		return nil, newError(parent, r, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	limit := c.options.MaxBody
+	if r.MaxBody > 0 {
+		limit = r.MaxBody
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
+	if err != nil {
+		return nil, newError(parent, r, err)
+	}
+	if int64(len(body)) > limit {
+		return nil, newError(parent, r, &tooLarge{limit})
+	}
+	return &Response{Status: answer.StatusCode, Header: answer.Header, Body: body}, nil
+}
+
+// stayAtHost follows redirects within scheme, host and port only: the credentials of a call are in headers
+// and queries of any name, which net/http would carry along.
+func stayAtHost(next *http.Request, via []*http.Request) error {
+	first := via[0]
+	if len(via) > maxRedirects || next.Method != first.Method ||
+		next.URL.Scheme != first.URL.Scheme || next.URL.Host != first.URL.Host {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
