@@ -1,0 +1,132 @@
+package telemetry
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/VictoriaMetrics/metrics"
+)
+
+// Metrics is a set of metrics whose names share a prefix. It is safe for concurrent use; the same name and
+// labels give the same metric.
+type Metrics struct {
+	prefix string
+	set    *metrics.Set
+
+	mu         sync.Mutex
+	histograms map[string]*Histogram
+}
+
+// NewMetrics makes an empty set. The prefix, such as "kyma_connectors_gateway_", starts every name.
+func NewMetrics(prefix string) *Metrics {
+	m := &Metrics{prefix: prefix, set: metrics.NewSet(), histograms: map[string]*Histogram{}}
+	m.set.RegisterMetricsWriter(m.writeHistograms)
+	return m
+}
+
+// Counter is a count that only grows. Labels are pairs of name and value; values must come from a bounded
+// set, never from a request.
+func (m *Metrics) Counter(name string, labels ...string) *metrics.Counter {
+	return m.set.GetOrCreateCounter(m.prefix + name + labelText(labels))
+}
+
+// Gauge is a value that is asked for when the metrics are read.
+func (m *Metrics) Gauge(name string, value func() float64, labels ...string) {
+	m.set.GetOrCreateGauge(m.prefix+name+labelText(labels), value)
+}
+
+// Histogram counts observations in buckets; bounds are their ascending upper bounds.
+func (m *Metrics) Histogram(name string, bounds []float64, labels ...string) *Histogram {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := m.prefix + name + labelText(labels)
+	h, ok := m.histograms[key]
+	if !ok {
+		h = &Histogram{name: m.prefix + name, labels: labels, bounds: bounds, counts: make([]atomic.Uint64, len(bounds)+1)}
+		m.histograms[key] = h
+	}
+	return h
+}
+
+// Write writes everything in Prometheus' text format, the process's own metrics included.
+func (m *Metrics) Write(w io.Writer) {
+	m.set.WritePrometheus(w)
+	metrics.WriteProcessMetrics(w)
+}
+
+// Handler serves Write.
+func (m *Metrics) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		m.Write(w)
+	})
+}
+
+func (m *Metrics) writeHistograms(w io.Writer) {
+	m.mu.Lock()
+	all := make([]*Histogram, 0, len(m.histograms))
+	keys := make([]string, 0, len(m.histograms))
+	for key := range m.histograms {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		all = append(all, m.histograms[key])
+	}
+	m.mu.Unlock()
+	for _, h := range all {
+		h.write(w)
+	}
+}
+
+// Seconds are bucket bounds for durations from a millisecond to a minute.
+func Seconds() []float64 {
+	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+}
+
+// Histogram counts observations by size.
+type Histogram struct {
+	name   string
+	labels []string
+	bounds []float64
+	counts []atomic.Uint64 // one per bound, and one for what is larger
+	micros atomic.Int64    // sum in millionths
+}
+
+// Observe adds one observation.
+func (h *Histogram) Observe(v float64) {
+	i, _ := slices.BinarySearch(h.bounds, v)
+	h.counts[i].Add(1)
+	h.micros.Add(int64(v * 1e6))
+}
+
+func (h *Histogram) write(w io.Writer) {
+	total := uint64(0)
+	for i := range h.counts {
+		total += h.counts[i].Load()
+		bound := "+Inf"
+		if i < len(h.bounds) {
+			bound = strconv.FormatFloat(h.bounds[i], 'g', -1, 64)
+		}
+		fmt.Fprintf(w, "%s_bucket%s %d\n", h.name, labelText(append(slices.Clone(h.labels), "le", bound)), total)
+	}
+	fmt.Fprintf(w, "%s_sum%s %g\n", h.name, labelText(h.labels), float64(h.micros.Load())/1e6)
+	fmt.Fprintf(w, "%s_count%s %d\n", h.name, labelText(h.labels), total)
+}
+
+func labelText(labels []string) string {
+	if len(labels) == 0 {
+		return ""
+	}
+	pairs := make([]string, 0, len(labels)/2)
+	for i := 0; i+1 < len(labels); i += 2 {
+		pairs = append(pairs, labels[i]+"="+strconv.Quote(labels[i+1]))
+	}
+	return "{" + strings.Join(pairs, ",") + "}"
+}
