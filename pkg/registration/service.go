@@ -49,6 +49,10 @@ type API struct {
 	CSRFTokenURL string
 	Headers      map[string][]secret.Text
 	Query        map[string][]secret.Text
+	// SecretName names the credentials, headers and query within the installation, as a DNS label: services
+	// with the same name have the same ones and share the Secrets that hold them, so that an account needs
+	// rights on a few Secrets of known names only. Empty: this service has Secrets of its own, named by its ID.
+	SecretName string
 }
 
 // Credentials are what Kyma's gateway adds to each call. At most one member is set.
