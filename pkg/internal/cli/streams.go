@@ -35,8 +35,14 @@ func Process(main Main) int {
 	return main(ctx, os.Args[1:], os.Getenv, streams)
 }
 
+// version is set by the linker (see the Makefile), and only by it.
+var version string
+
 // Version is the version that the binary was built from, "(devel)" where the build does not know.
 func Version() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "(devel)"
