@@ -1,23 +1,33 @@
 // Package expression compiles and runs the expressions of connector definitions: expr-lang expressions
-// over a delivery, its parts and the parameters. Expressions are compiled and type-checked when a
-// definition is loaded; they terminate, see no clock, no network and no environment.
+// over a delivery, its parts and the parameters. An expression is checked for its place and its type when
+// the definition is loaded. It terminates, is bounded in length and memory, and sees no clock, no network
+// and no environment.
 package expression
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/checker"
+	"github.com/expr-lang/expr/compiler"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/optimizer"
+	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
-	"github.com/tidwall/gjson"
 )
+
+// MaxLength is the number of bytes that an expression may have.
+const MaxLength = 4096
+
+// maxNodes bounds the size of the syntax tree.
+const maxNodes = 1000
 
 // Kind is the type that an expression must have.
 type Kind int
@@ -26,246 +36,268 @@ type Kind int
 const (
 	String Kind = iota // a string; absent inputs are empty strings
 	Bool
-	List // a list of strings
+	List // a list of strings; a single string stands for a list of one
 	Any  // any JSON value
 )
 
-// Scope is the place an expression stands in; it decides which names it may use.
-type Scope int
-
-// The scopes. Parameters and pure functions are visible in each of them.
-const (
-	// Parameters: param(name), params(name), secretParam is the same as param.
-	Parameters Scope = iota
-	// Delivery adds body, json, header, form, query, path, rawBody, content, contentType, type, topic.
-	Delivery
-	// Item is Delivery inside a split: it adds item, itemJSON and index.
-	Item
-	// Discovery: item, itemJSON and index over one entry of a listing of the system.
-	Discovery
-	// Webhook: a request to the system about one webhook: id, topic, callback, item.
-	Webhook
-	// Response: the system's answer: status, response(path).
-	Response
-	// Relay: an event from Kyma on its way out: id, type, source, subject, time, data, json.
-	Relay
-)
-
-// Input is what an expression sees. The zero value has nothing: every string is empty.
-type Input struct {
-	// Params are the resolved parameters, lists joined by commas.
-	Params map[string]string
-	// Lists are the parameters of kind list.
-	Lists map[string][]string
-	// Header, Form, Query and Path (segments after the delivery's path) belong to the request.
-	Header http.Header
-	Form   url.Values
-	Query  url.Values
-	Path   []string
-	// RawBody is the body as received; Content what the definition selects from it (or the body itself).
-	RawBody []byte
-	Content []byte
-	// Item is one element of a split or a listing; Index its position from 0.
-	Item  []byte
-	Index int
-	// Vars are the scope's named strings: id, topic, type, callback, source, subject, time.
-	Vars map[string]string
-	// Status and Answer belong to a response of the system.
-	Status int
-	Answer []byte
+// String names the kind as error messages do.
+func (k Kind) String() string {
+	switch k {
+	case String:
+		return "a text"
+	case Bool:
+		return "true or false"
+	case List:
+		return "a text or a list of texts"
+	default:
+		return "a JSON value"
+	}
 }
 
 // Program is a compiled expression. It is immutable and safe for concurrent use.
 type Program struct {
-	source string
-	kind   Kind
-	params []string
-	code   *vm.Program
+	source     string
+	kind       Kind
+	params     []string
+	secretRefs []string
+	names      []string
+	rawText    bool
+	code       *vm.Program
 }
 
 // Source is the text of the expression, without the leading "=".
 func (p *Program) Source() string { return p.source }
 
-// Parameters are the names of the parameters that the expression reads, sorted.
+// Parameters are the names of the parameters whose values the expression reads, sorted.
 func (p *Program) Parameters() []string { return p.params }
 
-// environment is what expr sees. Names are the tags.
-type environment struct {
-	Param       func(string) string   `expr:"param"`
-	Params      func(string) []string `expr:"params"`
-	Body        func(string) string   `expr:"body"`
-	JSON        func(string) any      `expr:"json"`
-	Header      func(string) string   `expr:"header"`
-	Form        func(string) string   `expr:"form"`
-	Query       func(string) string   `expr:"query"`
-	Path        func(int) string      `expr:"path"`
-	Item        func(string) string   `expr:"item"`
-	ItemJSON    func(string) any      `expr:"itemJSON"`
-	Response    func(string) string   `expr:"response"`
-	RawBody     string                `expr:"rawBody"`
-	Content     string                `expr:"content"`
-	ContentType string                `expr:"contentType"`
-	Index       int                   `expr:"index"`
-	Status      int                   `expr:"status"`
-	ID          string                `expr:"id"`
-	Type        string                `expr:"type"`
-	Topic       string                `expr:"topic"`
-	Callback    string                `expr:"callback"`
-	Source      string                `expr:"source"`
-	Subject     string                `expr:"subject"`
-	Time        string                `expr:"time"`
-	Nonce       string                `expr:"nonce"`
+// SecretRefs are the names of the parameters that the expression only points to, by secretRef, sorted.
+func (p *Program) SecretRefs() []string { return p.secretRefs }
+
+// Uses says whether the expression uses one of the names, such as "item".
+func (p *Program) Uses(names ...string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(p.names, n) })
 }
 
-func (in *Input) environment() environment {
-	text := func(data []byte) func(string) string {
-		return func(path string) string {
-			r := gjson.GetBytes(data, path)
-			if r.Type == gjson.Null {
-				return ""
-			}
-			return r.String()
-		}
-	}
-	value := func(data []byte) func(string) any {
-		return func(path string) any { return gjson.GetBytes(data, path).Value() }
-	}
-	return environment{
-		Param:  func(n string) string { return in.Params[n] },
-		Params: func(n string) []string { return in.Lists[n] },
-		Body:   text(in.Content),
-		JSON:   value(in.Content),
-		Header: func(n string) string { return in.Header.Get(n) },
-		Form:   func(n string) string { return in.Form.Get(n) },
-		Query:  func(n string) string { return in.Query.Get(n) },
-		Path: func(i int) string {
-			if i < 1 || i > len(in.Path) {
-				return ""
-			}
-			return in.Path[i-1]
-		},
-		Item:        text(in.Item),
-		ItemJSON:    value(in.Item),
-		Response:    text(in.Answer),
-		RawBody:     string(in.RawBody),
-		Content:     string(in.Content),
-		ContentType: in.Header.Get("Content-Type"),
-		Index:       in.Index,
-		Status:      in.Status,
-		ID:          in.Vars["id"],
-		Type:        in.Vars["type"],
-		Topic:       in.Vars["topic"],
-		Callback:    in.Vars["callback"],
-		Source:      in.Vars["source"],
-		Subject:     in.Vars["subject"],
-		Time:        in.Vars["time"],
-		Nonce:       in.Vars["nonce"],
-	}
-}
-
-// Compile checks an expression for its place and the kind of its result.
+// Compile checks an expression for its place and the kind of its result. The error says what is wrong and,
+// for a name that exists elsewhere, where it may be used.
 func Compile(source string, scope Scope, kind Kind) (*Program, error) {
-	params := &paramCollector{}
-	options := []expr.Option{
-		expr.Env(environment{}),
-		expr.WarnOnAny(),
-		expr.Function("first", first, new(func(...string) string)),
-		expr.Function("hash", hash, new(func(...string) string)),
-		expr.Function("strip", strip, new(func(string, []any, []any) string)),
+	if len(source) > MaxLength {
+		return nil, fmt.Errorf("the expression is longer than %d bytes", MaxLength)
 	}
+	config := conf.CreateNew()
+	for _, option := range options {
+		option(config)
+	}
+	for name := range config.Disabled {
+		delete(config.Builtins, name)
+	}
+	tree, err := parser.ParseWithConfig(source, config)
+	if err != nil {
+		return nil, plain(err)
+	}
+	b := &binder{scope: scope}
+	if b.bind(&tree.Node); b.err != nil {
+		return nil, b.err
+	}
+	p := &Program{source: source, kind: kind, params: b.params, secretRefs: b.secretRefs, names: b.names}
+	if kind == Any {
+		p.rawText = isRawText(tree.Node)
+		keepRaw(&tree.Node)
+	}
+	resultType, err := checker.Check(tree, config)
+	if err != nil {
+		return nil, plain(err)
+	}
+	if err := checkKind(resultType, kind); err != nil {
+		return nil, err
+	}
+	if err := optimizer.Optimize(&tree.Node, config); err != nil {
+		return nil, plain(err)
+	}
+	if p.code, err = compiler.Compile(tree, config); err != nil {
+		return nil, plain(err)
+	}
+	return p, nil
+}
+
+// options fix the language: its functions, and nothing of expr's that is unbounded, has a clock or prints
+// nil.
+var options = func() []expr.Option {
+	out := []expr.Option{expr.Env(struct{}{}), expr.MaxNodes(maxNodes), expr.DisableAllBuiltins()}
+	for _, name := range []string{
+		"len", "lower", "upper", "trim", "trimPrefix", "trimSuffix", "split", "join", "indexOf", "hasPrefix", "hasSuffix",
+		"all", "any", "none", "one", "filter", "map", "find", "count", "toBase64",
+	} {
+		out = append(out, expr.EnableBuiltin(name))
+	}
+	for name, f := range functions {
+		out = append(out, expr.Function(name, f.call, f.signature))
+	}
+	return out
+}()
+
+// checkKind compares the type that the checker found with the kind that the place wants.
+func checkKind(t reflect.Type, kind Kind) error {
+	is := func(kinds ...reflect.Kind) bool { return t != nil && slices.Contains(kinds, t.Kind()) }
+	ok := false
 	switch kind {
 	case String:
-		options = append(options, expr.AsKind(reflect.String))
+		ok = is(reflect.String)
 	case Bool:
-		options = append(options, expr.AsBool())
+		ok = is(reflect.Bool)
+	case List:
+		ok = is(reflect.String, reflect.Slice)
+	case Any:
+		ok = !is(reflect.Func)
 	}
-	code, err := expr.Compile(source, options...)
+	if ok {
+		return nil
+	}
+	what := "a value whose type is known only when it runs"
+	switch {
+	case is(reflect.Interface) || t == nil:
+	case is(reflect.Func):
+		what = "a function; call it with ()"
+	case is(reflect.String):
+		what = "a text"
+	case is(reflect.Bool):
+		what = "true or false"
+	case is(reflect.Int, reflect.Int64, reflect.Float64):
+		what = "a number; string() makes a text of it"
+	case is(reflect.Slice):
+		what = "a list"
+	case is(reflect.Map):
+		what = "an object"
+	}
+	return fmt.Errorf("the expression gives %s, but %s is wanted here", what, kind)
+}
+
+// plain is an error of expr in one line, with the column and without the picture of the source.
+func plain(err error) error {
+	var e *file.Error
+	if errors.As(err, &e) {
+		return fmt.Errorf("%s (column %d)", e.Message, e.Column+1)
+	}
+	return err
+}
+
+// Eval runs the program. A String program returns a string, Bool a bool, List a []string; Any returns what
+// json.Marshal takes, in which a json.RawMessage stands for a part that is passed on as it came. The
+// result may share memory with the bytes of the input.
+func (p *Program) Eval(in Input) (any, error) {
+	out, err := vm.Run(p.code, &in)
+	if err != nil {
+		return nil, p.failed(err)
+	}
+	switch p.kind {
+	case String:
+		if _, ok := out.(string); !ok {
+			return nil, fmt.Errorf("expression %q gives %T instead of a text", p.source, out)
+		}
+	case Bool:
+		if _, ok := out.(bool); !ok {
+			return nil, fmt.Errorf("expression %q gives %T instead of true or false", p.source, out)
+		}
+	case List:
+		return p.list(out)
+	}
+	return out, nil
+}
+
+// EvalJSON runs an Any program and returns its result as JSON. What json, itemJSON, content, rawBody or
+// data give is passed on byte for byte, without a copy, and not checked for being valid JSON.
+func (p *Program) EvalJSON(in Input) (json.RawMessage, error) {
+	out, err := p.Eval(in)
 	if err != nil {
 		return nil, err
 	}
-	node := code.Node()
-	ast.Walk(&node, params)
-	if params.err != nil {
-		return nil, params.err
-	}
-	return &Program{source: source, kind: kind, params: params.names, code: code}, nil
-}
-
-// Eval runs the program. A String program returns a string, Bool a bool, List a []string.
-func (p *Program) Eval(in Input) (any, error) {
-	return expr.Run(p.code, in.environment())
-}
-
-type paramCollector struct {
-	names []string
-	err   error
-}
-
-func (c *paramCollector) Visit(node *ast.Node) {
-	call, ok := (*node).(*ast.CallNode)
-	if !ok {
-		return
-	}
-	name, ok := call.Callee.(*ast.IdentifierNode)
-	if !ok || (name.Value != "param" && name.Value != "params") || len(call.Arguments) != 1 {
-		return
-	}
-	arg, ok := call.Arguments[0].(*ast.StringNode)
-	if !ok {
-		c.err = errors.New(`param() takes the parameter's name as a plain string, as in param("system_url")`)
-		return
-	}
-	c.names = append(c.names, arg.Value)
-}
-
-func first(args ...any) (any, error) {
-	for _, a := range args {
-		if s, ok := a.(string); ok && s != "" {
-			return s, nil
+	switch out := out.(type) {
+	case json.RawMessage:
+		return out, nil
+	case string:
+		if p.rawText {
+			return bytesOf(out), nil
 		}
 	}
-	return "", nil
+	data, err := json.Marshal(out)
+	if err != nil {
+		return nil, fmt.Errorf("expression %q gives no JSON: %w", p.source, err)
+	}
+	return data, nil
 }
 
-func hash(args ...any) (any, error) {
-	h := sha256.New()
-	for _, a := range args {
-		s, ok := a.(string)
+func (p *Program) list(out any) ([]string, error) {
+	switch out := out.(type) {
+	case string:
+		return []string{out}, nil
+	case []string:
+		return out, nil
+	case []any:
+		texts := make([]string, 0, len(out))
+		for _, item := range out {
+			text, ok := item.(string)
+			if !ok {
+				return nil, fmt.Errorf("expression %q gives a list with %T instead of texts", p.source, item)
+			}
+			texts = append(texts, text)
+		}
+		return texts, nil
+	default:
+		return nil, fmt.Errorf("expression %q gives %T instead of a list of texts", p.source, out)
+	}
+}
+
+// failed describes a failure while running. An error of our own functions is kept for errors.As.
+func (p *Program) failed(err error) error {
+	var empty *EmptyError
+	if errors.As(err, &empty) {
+		return empty
+	}
+	var e *file.Error
+	if errors.As(err, &e) {
+		message, _, _ := strings.Cut(e.Message, "\n")
+		return fmt.Errorf("expression %q fails: %s", p.source, message)
+	}
+	return fmt.Errorf("expression %q fails: %w", p.source, err)
+}
+
+// isRawText says whether a program's result is the text of a document, to be passed on and not quoted.
+func isRawText(node ast.Node) bool {
+	call, ok := node.(*ast.CallNode)
+	if !ok {
+		return false
+	}
+	callee, ok := call.Callee.(*ast.IdentifierNode)
+	return ok && slices.Contains([]string{"content", "rawBody", "data"}, callee.Value)
+}
+
+// keepRaw makes json() and itemJSON() give the bytes of the document where they become part of the result,
+// so that numbers and the order of keys survive. Elsewhere they give values to compute with.
+func keepRaw(node *ast.Node) {
+	switch n := (*node).(type) {
+	case *ast.CallNode:
+		callee, ok := n.Callee.(*ast.IdentifierNode)
 		if !ok {
-			return nil, fmt.Errorf("hash() takes strings, not %T", a)
+			return
 		}
-		fmt.Fprintf(h, "%d:%s", len(s), s)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16]), nil
-}
-
-func strip(args ...any) (any, error) {
-	text, ok := args[0].(string)
-	if !ok {
-		return nil, fmt.Errorf("strip() takes a string, not %T", args[0])
-	}
-	list := func(v any) []string {
-		var out []string
-		if items, ok := v.([]any); ok {
-			for _, i := range items {
-				if s, ok := i.(string); ok {
-					out = append(out, s)
-				}
+		if raw, ok := rawVariants[callee.Value]; ok {
+			callee.Value = raw
+		}
+	case *ast.MapNode:
+		for _, pair := range n.Pairs {
+			if pair, ok := pair.(*ast.PairNode); ok {
+				keepRaw(&pair.Value)
 			}
 		}
-		return out
-	}
-	for _, prefix := range list(args[1]) {
-		if rest, found := strings.CutPrefix(text, prefix); found {
-			text = rest
-			break
+	case *ast.ArrayNode:
+		for i := range n.Nodes {
+			keepRaw(&n.Nodes[i])
 		}
+	case *ast.ConditionalNode:
+		keepRaw(&n.Exp1)
+		keepRaw(&n.Exp2)
+	case *ast.VariableDeclaratorNode:
+		keepRaw(&n.Expr)
 	}
-	for _, suffix := range list(args[2]) {
-		if rest, found := strings.CutSuffix(text, suffix); found {
-			text = rest
-			break
-		}
-	}
-	return text, nil
 }

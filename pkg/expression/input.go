@@ -1,0 +1,84 @@
+package expression
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"unsafe"
+
+	"github.com/tidwall/gjson"
+)
+
+// Input is what an expression sees. The zero value has nothing: every string is empty. Its maps and bytes
+// must not change as long as a result of an evaluation is in use, because results may share their memory.
+type Input struct {
+	// Params are the resolved parameters, lists joined by commas.
+	Params map[string]string
+	// Lists are the parameters of kind list.
+	Lists map[string][]string
+	// SecretRefs say where to read a parameter, by name: the text that secretRef gives.
+	SecretRefs map[string]string
+	// Header, Form, Query and Path (segments after the delivery's path) belong to the request.
+	Header http.Header
+	Form   url.Values
+	Query  url.Values
+	Path   []string
+	// RawBody is the body as received; Content what the definition selects from it (or the body itself).
+	// For a relayed event, Content is its data.
+	RawBody []byte
+	Content []byte
+	// Item is one element of a split or a listing; Index its position from 0.
+	Item  []byte
+	Index int
+	// Vars are the scope's named strings: id, topic, type, version, callback, source, subject, time, nonce.
+	Vars map[string]string
+	// Status and Answer belong to a response of the system.
+	Status int
+	Answer []byte
+}
+
+// text is the string at a path: empty where it is absent or null, a number as it is written, JSON for an
+// object or a list. The empty path is the whole document.
+func text(data []byte, path string) string {
+	r := lookup(data, path)
+	switch r.Type {
+	case gjson.Null:
+		return ""
+	case gjson.Number, gjson.JSON:
+		if r.Raw != "" {
+			return r.Raw
+		}
+	}
+	return r.String()
+}
+
+// value is the value at a path, nil where it is absent or null.
+func value(data []byte, path string) any { return lookup(data, path).Value() }
+
+// raw is the JSON at a path as it is written, null where it is absent.
+func raw(data []byte, path string) json.RawMessage {
+	if path == "" {
+		if len(data) == 0 {
+			return json.RawMessage("null")
+		}
+		return data
+	}
+	// gjson's Get, unlike GetBytes, returns a part of what it is given where it can.
+	if r := gjson.Get(stringOf(data), path); r.Raw != "" {
+		return bytesOf(r.Raw)
+	}
+	return json.RawMessage("null")
+}
+
+func lookup(data []byte, path string) gjson.Result {
+	if path == "" {
+		return gjson.ParseBytes(data)
+	}
+	return gjson.GetBytes(data, path)
+}
+
+// stringOf and bytesOf look at the same memory as another type: a body is passed through expressions
+// without a copy of it for each of them. Input says that nobody may change it.
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
