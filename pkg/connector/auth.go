@@ -38,7 +38,7 @@ func (d *Definition) SelectAuth(list AuthList, params *Params) (*Auth, error) {
 // Parameters are the names of the parameters that the alternative reads, each once.
 func (a *Auth) Parameters() []string {
 	var names []string
-	eachValue(reflect.ValueOf(a).Elem(), func(v *Value) {
+	eachValue(reflect.ValueOf(a).Elem(), place{}, func(_ place, v *Value) {
 		for _, name := range v.Parameters() {
 			if !slices.Contains(names, name) {
 				names = append(names, name)
@@ -46,37 +46,4 @@ func (a *Auth) Parameters() []string {
 		}
 	})
 	return names
-}
-
-// eachValue visits every value below v; those of maps are copies.
-func eachValue(v reflect.Value, visit func(*Value)) {
-	if v.Type() == reflect.TypeFor[Value]() {
-		if !v.CanAddr() {
-			copied := reflect.New(v.Type()).Elem()
-			copied.Set(v)
-			v = copied
-		}
-		visit(v.Addr().Interface().(*Value))
-		return
-	}
-	switch v.Kind() {
-	case reflect.Pointer:
-		if !v.IsNil() {
-			eachValue(v.Elem(), visit)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				eachValue(v.Field(i), visit)
-			}
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			eachValue(v.Index(i), visit)
-		}
-	case reflect.Map:
-		for _, key := range v.MapKeys() {
-			eachValue(v.MapIndex(key), visit)
-		}
-	}
 }

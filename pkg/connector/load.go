@@ -3,48 +3,89 @@ package connector
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"reflect"
 
 	"sigs.k8s.io/yaml"
-
-	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
 )
 
 // FileName is the name of the definition in its directory.
 const FileName = "connector.yaml"
 
-type fileReader func(name string) ([]byte, error)
+// maxFile bounds a definition and each document beside it, in bytes.
+const maxFile = 8 << 20
 
 // Load reads, compiles and checks the definition connector.yaml in dir; the documents that it names are
-// read from there too.
+// read from there too. An error about the content is a Problems with everything that is wrong.
 func Load(dir fs.FS) (*Definition, error) { return LoadFile(dir, FileName) }
 
 // LoadFile is Load for a definition of another name.
 func LoadFile(dir fs.FS, name string) (*Definition, error) {
-	data, err := fs.ReadFile(dir, name)
+	data, err := readFile(dir, name)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("definition %s: %w", name, err)
 	}
-	asJSON, err := yaml.YAMLToJSONStrict(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	d := Definition{files: func(file string) ([]byte, error) { return readFile(dir, path.Join(path.Dir(name), file)) }}
+	if err := d.decode(data); err != nil {
+		return nil, fmt.Errorf("definition %s: %w", name, err)
 	}
-	var d Definition
-	if err := unmarshalStrict(asJSON, &d); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	d.files = func(file string) ([]byte, error) { return fs.ReadFile(dir, path.Join(path.Dir(name), file)) }
-	if err := compileAll(reflect.ValueOf(&d).Elem()); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	if err := d.compile().err(); err != nil {
+		return nil, fmt.Errorf("definition %s: %w", name, err)
 	}
 	return &d, nil
 }
 
-// File reads a document that the definition names, such as "events/asyncapi.yaml".
+// File reads a document that the definition names, such as "events/asyncapi.yaml". It may hold up to 8 MiB.
 func (d *Definition) File(name string) ([]byte, error) { return d.files(name) }
+
+func readFile(dir fs.FS, name string) ([]byte, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, fileError(name, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fileError(name, err)
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%s is larger than 8 MiB", name)
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, fmt.Errorf("%s is empty; check that it was written or mounted completely", name)
+	}
+	return data, nil
+}
+
+func fileError(name string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no file %s: %w", name, err)
+	}
+	return fmt.Errorf("cannot read %s: %w", name, err)
+}
+
+func (d *Definition) decode(data []byte) error {
+	asJSON, err := yaml.YAMLToJSONStrict(data)
+	if err != nil {
+		return err
+	}
+	return unmarshalStrict(asJSON, d)
+}
+
+// compile compiles every expression for its place.
+func (d *Definition) compile() Problems {
+	var problems Problems
+	eachValue(reflect.ValueOf(d).Elem(), place{}, func(at place, v *Value) {
+		if err := v.compile(at.scope, at.kind); err != nil {
+			problems.add(at.path, "", "%s", err)
+		}
+	})
+	return problems
+}
 
 func unmarshalStrict(data []byte, out any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -52,39 +93,9 @@ func unmarshalStrict(data []byte, out any) error {
 	return decoder.Decode(out)
 }
 
-func compileAll(v reflect.Value) error {
-	if v.Type() == reflect.TypeFor[Value]() {
-		return v.Addr().Interface().(*Value).compile(expression.Delivery, expression.Any)
-	}
-	switch v.Kind() {
-	case reflect.Pointer:
-		if !v.IsNil() {
-			return compileAll(v.Elem())
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if !v.Type().Field(i).IsExported() {
-				continue
-			}
-			if err := compileAll(v.Field(i)); err != nil {
-				return err
-			}
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			if err := compileAll(v.Index(i)); err != nil {
-				return err
-			}
-		}
-	case reflect.Map:
-		for _, key := range v.MapKeys() {
-			item := reflect.New(v.Type().Elem()).Elem()
-			item.Set(v.MapIndex(key))
-			if err := compileAll(item); err != nil {
-				return err
-			}
-			v.SetMapIndex(key, item)
-		}
-	}
-	return nil
+// decodeNumbers decodes JSON and keeps numbers as they are written.
+func decodeNumbers(data []byte, out any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	return decoder.Decode(out)
 }

@@ -32,11 +32,11 @@ type Definition struct {
 	// Deliveries are the ways in which events arrive.
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 	// Webhooks says how to register a webhook at the system.
-	Webhooks *Webhooks `json:"webhooks,omitempty"`
+	Webhooks *Webhooks `json:"webhooks,omitempty" scope:"webhook" secrets:"yes"`
 	// Relay is the way out: events from Kyma to the system.
 	Relay []Relay `json:"relay,omitempty"`
 	// Manual lists what a person has to enter at the system, as text made from the same values.
-	Manual []Manual `json:"manual,omitempty"`
+	Manual []Manual `json:"manual,omitempty" scope:"manual"`
 
 	files fileReader
 }
@@ -92,7 +92,7 @@ type System struct {
 	URL Value `json:"url"`
 	// Auth lists alternatives; the first one whose parameters all have values is used. In YAML a single
 	// object stands for a list of one.
-	Auth AuthList `json:"auth,omitempty"`
+	Auth AuthList `json:"auth,omitempty" secrets:"yes"`
 }
 
 // Auth is one way to call the system. Exactly one member is set.
@@ -140,7 +140,7 @@ type JWTAuth struct {
 	Algorithm string           `json:"algorithm"` // RS256
 	KeyID     Value            `json:"keyId,omitempty"`
 	Key       Value            `json:"key"`
-	Claims    map[string]Value `json:"claims,omitempty"`
+	Claims    map[string]Value `json:"claims,omitempty" scope:"claims" kind:"any"`
 }
 
 // SignedAuth signs method, URL and query by HMAC-SHA1 and sends the signature as a query parameter.
@@ -176,7 +176,7 @@ type API struct {
 	// CSRF says that writes need a token, fetched by a GET of the API's root.
 	CSRF bool `json:"csrf,omitempty"`
 	// Auth replaces the system's.
-	Auth              AuthList           `json:"auth,omitempty"`
+	Auth              AuthList           `json:"auth,omitempty" secrets:"yes"`
 	Probe             *Probe             `json:"probe,omitempty"`
 	Specification     *Specification     `json:"specification,omitempty"`
 	RequestParameters *RequestParameters `json:"requestParameters,omitempty"`
@@ -184,8 +184,8 @@ type API struct {
 	EntitySets []string `json:"entitySets,omitempty"`
 	// WhenDisabled tells the operator how to enable an API that the system does not offer.
 	WhenDisabled Value `json:"whenDisabled,omitempty"`
-	// Enabled switches the API off where it evaluates to false.
-	Enabled Value `json:"enabled,omitempty"`
+	// Enabled switches the API, or the whole discovery, off where it evaluates to false.
+	Enabled Value `json:"enabled,omitempty" scope:"parameters" kind:"bool"`
 	// Discover lists APIs from the system; the other fields are then evaluated for each item.
 	Discover *Discover `json:"discover,omitempty"`
 }
@@ -198,7 +198,7 @@ type Probe struct {
 	// Status lists the answers that mean "there"; default 200.
 	Status []int `json:"status,omitempty"`
 	// Expect is an expression over status and response(path).
-	Expect Value `json:"expect,omitempty"`
+	Expect Value `json:"expect,omitempty" scope:"response" kind:"bool"`
 }
 
 // Specification is the document that describes an API. Exactly one member is set.
@@ -217,14 +217,15 @@ type RequestParameters struct {
 
 // Discover lists APIs from the system.
 type Discover struct {
-	Get   Value            `json:"get"`
-	Query map[string]Value `json:"query,omitempty"`
+	Get Value `json:"get" scope:"parameters"`
+	// Query are query parameters; a list is sent as one parameter for each of its items.
+	Query map[string]Value `json:"query,omitempty" scope:"parameters" kind:"list"`
 	// Items is the gjson path of the list; Next that of the URL of the next page.
 	Items string `json:"items,omitempty"`
 	Next  string `json:"next,omitempty"`
 	// ID identifies an item for ever; Include leaves out those for which it is false.
 	ID      Value `json:"id"`
-	Include Value `json:"include,omitempty"`
+	Include Value `json:"include,omitempty" kind:"bool"`
 	// Optional: a system without this listing is no failure.
 	Optional bool `json:"optional,omitempty"`
 	// Limit bounds the number of items; default 1000.
@@ -244,16 +245,16 @@ type Events struct {
 type Delivery struct {
 	Name   string         `json:"name"`
 	HTTP   *HTTP          `json:"http,omitempty"`
-	MQTT   *MQTT          `json:"mqtt,omitempty"`
-	Token  *TokenEndpoint `json:"token,omitempty"`
-	Verify Verify         `json:"verify"`
+	MQTT   *MQTT          `json:"mqtt,omitempty" scope:"parameters"`
+	Token  *TokenEndpoint `json:"token,omitempty" scope:"parameters" secrets:"yes"`
+	Verify Verify         `json:"verify" scope:"delivery" secrets:"yes"`
 	// Content selects the part of the delivery that body() reads; default the body.
-	Content Value `json:"content,omitempty"`
+	Content Value `json:"content,omitempty" scope:"delivery"`
 	// Split is the gjson path of an array in the content; each element is one event.
 	Split string `json:"split,omitempty"`
 	// Ignore: acknowledged without an event (pings). Reject: malformed or forged.
-	Ignore Value `json:"ignore,omitempty"`
-	Reject Value `json:"reject,omitempty"`
+	Ignore Value `json:"ignore,omitempty" kind:"bool"`
+	Reject Value `json:"reject,omitempty" kind:"bool"`
 	// Types maps to event types; the first match wins. Without it, Event.Type says the type.
 	Types []TypeRule   `json:"types,omitempty"`
 	Event EventMapping `json:"event"`
@@ -360,7 +361,7 @@ type VerifyToken struct{}
 
 // TypeRule maps deliveries for which When holds to an event type.
 type TypeRule struct {
-	When Value  `json:"when"`
+	When Value  `json:"when" kind:"bool"`
 	Type string `json:"type"`
 	// Topic is what the system calls it when a webhook is registered.
 	Topic string `json:"topic,omitempty"`
@@ -374,7 +375,8 @@ type EventMapping struct {
 	Source  Value `json:"source,omitempty"`
 	Subject Value `json:"subject,omitempty"`
 	Time    Value `json:"time,omitempty"`
-	Data    Value `json:"data"`
+	// Data is any JSON value; content, json(path) and itemJSON(path) pass the document on as it came.
+	Data Value `json:"data" kind:"any"`
 	// DataContentType defaults to application/json.
 	DataContentType Value `json:"dataContentType,omitempty"`
 }
@@ -382,7 +384,9 @@ type EventMapping struct {
 // Webhooks says how webhooks are managed at the system.
 type Webhooks struct {
 	// Enabled switches self-registration off where it evaluates to false.
-	Enabled Value `json:"enabled,omitempty"`
+	Enabled Value `json:"enabled,omitempty" scope:"parameters" kind:"bool"`
+	// Delivery names the delivery that the system is to call; needed where there are several.
+	Delivery string `json:"delivery,omitempty"`
 	// Mode is static (all topics) or dynamic (those that a Subscription wants).
 	Mode string `json:"mode,omitempty"`
 	// Each is empty (one webhook per topic), "all" (one for all topics) or "instance" (one per discovered API).
@@ -402,7 +406,7 @@ type Call struct {
 	Put     Value            `json:"put,omitempty"`
 	Patch   Value            `json:"patch,omitempty"`
 	Delete  Value            `json:"delete,omitempty"`
-	Query   map[string]Value `json:"query,omitempty"`
+	Query   map[string]Value `json:"query,omitempty" kind:"list"`
 	Headers map[string]Value `json:"headers,omitempty"`
 	JSON    *Template        `json:"json,omitempty"`
 	Form    map[string]Value `json:"form,omitempty"`
@@ -429,23 +433,26 @@ type CreateCall struct {
 type Relay struct {
 	Name string    `json:"name"`
 	From RelayFrom `json:"from"`
-	To   RelayTo   `json:"to"`
+	To   RelayTo   `json:"to" secrets:"yes"`
 	// Map makes the document that is sent from the event.
-	Map RelayMap `json:"map"`
+	Map RelayMap `json:"map" scope:"relay"`
 	// Success judges the system's answer; default: a 2xx status.
-	Success Value `json:"success,omitempty"`
+	Success Value `json:"success,omitempty" scope:"response" kind:"bool"`
 }
 
 // RelayFrom names the events of Kyma and the path of the relay listener.
 type RelayFrom struct {
-	Types Value  `json:"types"`
-	Path  string `json:"path"`
+	Types ValueList `json:"types" kind:"list"`
+	Path  string    `json:"path"`
 }
 
 // RelayTo is the call that carries the events.
 type RelayTo struct {
 	Call
-	Batch *Batch `json:"batch,omitempty"`
+	// Format is how the documents of a batch make the body: array (default, a JSON array), lines (one
+	// document per line) or single (one document, for systems without batches).
+	Format string `json:"format,omitempty"`
+	Batch  *Batch `json:"batch,omitempty"`
 	// Single replaces the path where a batch holds one event.
 	Single Value `json:"single,omitempty"`
 }
@@ -459,7 +466,7 @@ type Batch struct {
 
 // RelayMap is the document made from an event.
 type RelayMap struct {
-	Data Value `json:"data"`
+	Data Value `json:"data" kind:"any"`
 }
 
 // Manual is one thing that a person has to do at the system.
@@ -479,6 +486,7 @@ type Size int64
 type Value struct {
 	text    string
 	set     bool
+	scalar  bool // a number or a boolean, written without quotes
 	program *expression.Program
 }
 
@@ -490,3 +498,6 @@ type AuthList []Auth
 
 // Template is a JSON document whose strings may be expressions.
 type Template struct{ root any }
+
+// fileReader reads the documents beside a definition.
+type fileReader func(name string) ([]byte, error)

@@ -49,7 +49,7 @@ func (v Value) Bool(in expression.Input, fallback bool) (bool, error) {
 		return fallback, nil
 	}
 	if v.program == nil {
-		return strconv.ParseBool(v.text)
+		return v.text == "true", nil // loading made sure of the text
 	}
 	out, err := v.program.Eval(in)
 	if err != nil {
@@ -62,23 +62,87 @@ func (v Value) Bool(in expression.Input, fallback bool) (bool, error) {
 	return b, nil
 }
 
-// Any evaluates to any JSON value; a literal is a string, an unset value nil.
+// Any evaluates to what json.Marshal takes; a literal is a string, or the number or boolean as it is
+// written; an unset value nil.
 func (v Value) Any(in expression.Input) (any, error) {
 	if !v.set {
 		return nil, nil
 	}
 	if v.program == nil {
+		if v.scalar {
+			return json.RawMessage(v.text), nil
+		}
 		return v.text, nil
 	}
 	return v.program.Eval(in)
 }
 
+// JSON evaluates to a JSON document. A literal is a string, or the number or boolean as it is written; an
+// unset value is nil.
+func (v Value) JSON(in expression.Input) (json.RawMessage, error) {
+	switch {
+	case !v.set:
+		return nil, nil
+	case v.program != nil:
+		return v.program.EvalJSON(in)
+	case v.scalar:
+		return json.RawMessage(v.text), nil
+	default:
+		return json.Marshal(v.text)
+	}
+}
+
+// List evaluates to a list of texts; a single text is a list of one, an unset value an empty list.
+func (v Value) List(in expression.Input) ([]string, error) {
+	switch {
+	case !v.set:
+		return nil, nil
+	case v.program == nil:
+		return []string{v.text}, nil
+	}
+	out, err := v.program.Eval(in)
+	if err != nil {
+		return nil, err
+	}
+	switch out := out.(type) {
+	case []string:
+		return out, nil
+	case string:
+		return []string{out}, nil
+	default:
+		return nil, fmt.Errorf("expression %q gives %T, not a list of texts", v.text, out)
+	}
+}
+
+// List evaluates to the texts of all values, one after the other.
+func (l ValueList) List(in expression.Input) ([]string, error) {
+	var out []string
+	for _, v := range l {
+		texts, err := v.List(in)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, texts...)
+	}
+	return out, nil
+}
+
+// Uses says whether the value is an expression that uses one of the names, such as "item".
+func (v Value) Uses(names ...string) bool { return v.program != nil && v.program.Uses(names...) }
+
+// IsExpression says whether the value has to be evaluated; otherwise it is a literal or not set.
+func (v Value) IsExpression() bool { return strings.HasPrefix(v.text, "=") }
+
+// compile makes the program of an expression and checks the literal of a boolean.
 func (v *Value) compile(scope expression.Scope, kind expression.Kind) error {
 	source, ok := strings.CutPrefix(v.text, "=")
 	if !ok {
+		if kind == expression.Bool && v.text != "true" && v.text != "false" {
+			return fmt.Errorf("want true, false or an expression, not %q", v.text)
+		}
 		return nil
 	}
-	program, err := expression.Compile(source, scope, kind)
+	program, err := expression.Compile(strings.TrimSpace(source), scope, kind)
 	if err != nil {
 		return err
 	}
@@ -96,15 +160,20 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 	case string:
 		*v = Value{text: raw, set: true}
 	case float64, bool:
-		*v = Value{text: string(data), set: true}
+		*v = Value{text: string(data), set: true, scalar: true}
 	default:
 		return fmt.Errorf("want a text or an expression, not %s", data)
 	}
 	return nil
 }
 
-// MarshalJSON implements json.Marshaler.
-func (v Value) MarshalJSON() ([]byte, error) { return json.Marshal(v.text) }
+// MarshalJSON implements json.Marshaler: the value as written.
+func (v Value) MarshalJSON() ([]byte, error) {
+	if v.scalar {
+		return []byte(v.text), nil
+	}
+	return json.Marshal(v.text)
+}
 
 // UnmarshalJSON implements json.Unmarshaler: a list, or a single value.
 func (l *ValueList) UnmarshalJSON(data []byte) error {
@@ -142,7 +211,7 @@ func (d *Duration) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// MarshalJSON implements json.Marshaler.
+// MarshalJSON implements json.Marshaler: as Go writes it.
 func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
 
 var units = []struct {
@@ -167,9 +236,3 @@ func (s *Size) UnmarshalJSON(data []byte) error {
 	*s = Size(n * factor)
 	return nil
 }
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (t *Template) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &t.root) }
-
-// MarshalJSON implements json.Marshaler.
-func (t Template) MarshalJSON() ([]byte, error) { return json.Marshal(t.root) }

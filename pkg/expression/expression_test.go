@@ -16,20 +16,20 @@ import (
 func input() expression.Input {
 	body := []byte(`{"id":"i-1","n":12345678901234567890,"price":1.10,"null":null,"yes":true,"list":["a","b"],"nested":{"b":1,"a":"x"},"empty":""}`)
 	return expression.Input{
-		Params:     map[string]string{"user": "me", "tags": "a,b"},
-		Lists:      map[string][]string{"tags": {"a", "b"}},
-		SecretRefs: map[string]string{"password": "kubectl get secret"},
-		Header:     http.Header{"X-Event": {"push"}, "Content-Type": {"application/json"}},
-		Form:       url.Values{"Topic": {"t"}},
-		Query:      url.Values{"q": {"v"}},
-		Path:       []string{"one", "two"},
-		RawBody:    body,
-		Content:    body,
-		Item:       []byte(`{"id":7,"tags":{"z":1,"a":2}}`),
-		Index:      3,
-		Vars:       map[string]string{"id": "sub-1", "type": "a.b", "topic": "top", "callback": "https://gw/x", "nonce": "n"},
-		Status:     201,
-		Answer:     []byte(`{"errorCode":0}`),
+		Params:    map[string]string{"user": "me", "tags": "a,b"},
+		Lists:     map[string][]string{"tags": {"a", "b"}},
+		SecretRef: func(name string) string { return "kubectl get secret " + name },
+		Header:    http.Header{"X-Event": {"push"}, "Content-Type": {"application/json"}},
+		Form:      url.Values{"Topic": {"t"}},
+		Query:     url.Values{"q": {"v"}},
+		Path:      []string{"one", "two"},
+		RawBody:   body,
+		Content:   body,
+		Item:      []byte(`{"id":7,"tags":{"z":1,"a":2}}`),
+		Index:     3,
+		Vars:      map[string]string{"id": "sub-1", "type": "a.b", "topic": "top", "callback": "https://gw/x", "nonce": "n"},
+		Status:    201,
+		Answer:    []byte(`{"errorCode":0}`),
 	}
 }
 
@@ -72,7 +72,7 @@ func TestEval(t *testing.T) {
 
 		`"/" + id`:              {expression.Webhook, expression.String, "/sub-1"},
 		`callback`:              {expression.Manual, expression.String, "https://gw/x"},
-		`secretRef("password")`: {expression.Manual, expression.String, "kubectl get secret"},
+		`secretRef("password")`: {expression.Manual, expression.String, "kubectl get secret password"},
 		`nonce`:                 {expression.Claims, expression.Any, "n"},
 		`status >= 200 and status < 300 and response("errorCode") in ["", "0"]`: {expression.Response, expression.Bool, true},
 
@@ -192,6 +192,14 @@ func TestEvalIsStrictAboutWhatIsAbsent(t *testing.T) {
 			assert.NotContains(t, err.Error(), "\n")
 		})
 	}
+}
+
+func TestSecretRefNeedsAnAnswer(t *testing.T) {
+	t.Parallel()
+	program, err := expression.Compile(`secretRef("password")`, expression.Manual, expression.String)
+	require.NoError(t, err)
+	_, err = program.Eval(expression.Input{})
+	require.ErrorContains(t, err, `where to read the parameter "password"`)
 }
 
 func TestEmptyErrorIsFound(t *testing.T) {

@@ -111,8 +111,10 @@ func pathSegment(args ...any) (any, error) {
 
 func secretRef(args ...any) (any, error) {
 	name := args[1].(string)
-	if ref := args[0].(*Input).SecretRefs[name]; ref != "" {
-		return ref, nil
+	if where := args[0].(*Input).SecretRef; where != nil {
+		if ref := where(name); ref != "" {
+			return ref, nil
+		}
 	}
 	return nil, fmt.Errorf("nobody said where to read the parameter %q", name)
 }

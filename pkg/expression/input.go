@@ -16,8 +16,8 @@ type Input struct {
 	Params map[string]string
 	// Lists are the parameters of kind list.
 	Lists map[string][]string
-	// SecretRefs say where to read a parameter, by name: the text that secretRef gives.
-	SecretRefs map[string]string
+	// SecretRef says where to read a parameter: the text that secretRef gives.
+	SecretRef func(name string) string
 	// Header, Form, Query and Path (segments after the delivery's path) belong to the request.
 	Header http.Header
 	Form   url.Values
