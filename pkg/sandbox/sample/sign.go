@@ -1,0 +1,75 @@
+package sample
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+)
+
+// Sign makes the delivery of one installation one of another: where it proves its sender under the
+// parameters from, the result proves it under to; a time that the proof covers becomes now. A delivery
+// that proves nothing under from is returned as it is, with signed false: wrong stays wrong. So is one
+// whose proof only somebody else can issue.
+func Sign(d *connector.Definition, r Request, from, to *connector.Params, now time.Time) (out Request, signed bool, err error) {
+	delivery := Delivery(d, r)
+	if delivery == nil {
+		return r, false, nil
+	}
+	s := schemeOf(delivery)
+	if s == nil {
+		return r, false, nil
+	}
+	old, err := s.match(r, from)
+	if old == "" || err != nil {
+		return r, false, err
+	}
+	stamp, err := s.stamp(r, from)
+	if err != nil {
+		return r, false, err
+	}
+	if stamp != "" {
+		r = r.replace(stamp, strconv.FormatInt(now.Unix(), 10))
+	}
+	proofs, err := s.proofs(r, to)
+	if err != nil || len(proofs) == 0 {
+		return r, false, err
+	}
+	return r.replace(old, proofs[0]), true, nil
+}
+
+// Delivery finds the way in that the request takes, nil where there is none.
+func Delivery(d *connector.Definition, r Request) *connector.Delivery {
+	path := r.Path()
+	for i := range d.Deliveries {
+		h := d.Deliveries[i].HTTP
+		if h == nil {
+			continue
+		}
+		below := h.Subpaths || d.Deliveries[i].Verify.PathToken != nil
+		if path == h.Path || below && strings.HasPrefix(path, strings.TrimSuffix(h.Path, "/")+"/") {
+			return &d.Deliveries[i]
+		}
+	}
+	return nil
+}
+
+// match returns the proof in the request that is right under the parameters, or "".
+func (s *scheme) match(r Request, p *connector.Params) (string, error) {
+	presented, err := s.presented(r, p)
+	if err != nil {
+		return "", err
+	}
+	proofs, err := s.proofs(r, p)
+	if err != nil {
+		return "", err
+	}
+	for _, proof := range presented {
+		if proof != "" && slices.Contains(proofs, proof) {
+			return proof, nil
+		}
+	}
+	return "", nil
+}
