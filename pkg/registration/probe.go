@@ -1,0 +1,229 @@
+package registration
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
+)
+
+// maxProbeBody bounds the answer to a probe.
+const maxProbeBody = 4 << 20
+
+// prober asks the system which of its APIs are there.
+type prober struct {
+	system *system
+	http   *httpclient.Client
+	log    *slog.Logger
+	tokens tokens
+	// parallel bounds the number of calls at the same time.
+	parallel int
+}
+
+// probed is what became of a candidate: active with the address that answered, or not.
+type probed struct {
+	*candidate
+	address string
+	found   finding
+}
+
+// survey is everything that the system says about its APIs.
+type survey struct {
+	apis []probed
+	// listings are discoveries that did not read to the end, or whose listing is absent.
+	listings []brokenListing
+}
+
+type brokenListing struct {
+	name   string
+	found  finding
+	absent bool
+}
+
+// run lists and probes all APIs. It never fails as a whole: each API has a finding of its own.
+func (p *prober) run(ctx context.Context) survey {
+	var out survey
+	apis := p.system.definition.APIs
+	perAPI := make([][]*candidate, len(apis))
+	listings := make([]*brokenListing, len(apis))
+	each(p.parallel, len(apis), func(i int) {
+		api := &apis[i]
+		if api.Discover == nil {
+			perAPI[i] = []*candidate{p.system.candidate(api, api.ID, p.system.in)}
+			return
+		}
+		if enabled, err := api.Enabled.Bool(p.system.in, true); err == nil && !enabled {
+			return
+		}
+		found := p.discover(ctx, api)
+		perAPI[i] = found.candidates
+		if found.found.class != ClassActive {
+			listings[i] = &brokenListing{api.Discover.Get.Source(), found.found, found.absent}
+		}
+		p.log.Info("listed the system's APIs", "found", len(found.candidates))
+	})
+	for _, l := range listings {
+		if l != nil {
+			out.listings = append(out.listings, *l)
+		}
+	}
+	candidates := slices.Concat(perAPI...)
+	out.apis = make([]probed, len(candidates))
+	each(p.parallel, len(candidates), func(i int) {
+		out.apis[i] = p.probe(ctx, candidates[i])
+		p.log.Debug("probed", "api", candidates[i].id, "class", string(out.apis[i].found.class))
+	})
+	markDuplicates(out.apis)
+	return out
+}
+
+// each calls do for 0 to n-1, at most parallel at a time, and waits.
+func each(parallel, n int, do func(i int)) {
+	indexes := make(chan int)
+	var workers sync.WaitGroup
+	for range min(max(parallel, 1), n) {
+		workers.Go(func() {
+			for i := range indexes {
+				do(i)
+			}
+		})
+	}
+	for i := range n {
+		indexes <- i
+	}
+	close(indexes)
+	workers.Wait()
+}
+
+// markDuplicates lets the first of several APIs with one id stand.
+func markDuplicates(apis []probed) {
+	seen := map[string]bool{eventsID: true}
+	for i := range apis {
+		if id := apis[i].id; seen[id] {
+			apis[i].found = misconfigured("correct the definition", "another API has the id %q already", id)
+		}
+		seen[apis[i].id] = true
+	}
+}
+
+// probe tries the addresses of a candidate one after the other and takes the first that answers. An
+// address that gives no usable answer now ends the search: its place may not go to another one by chance.
+func (p *prober) probe(ctx context.Context, c *candidate) probed {
+	if c.found.class != ClassActive {
+		return probed{candidate: c, found: c.found}
+	}
+	var out probed
+	for i, address := range c.addresses {
+		f := p.probeAddress(ctx, c, address)
+		if f.class == ClassActive || f.class == ClassUnreachable {
+			return probed{c, address, f}
+		}
+		// What is wrong for good counts more than "not offered".
+		if i == 0 || (out.found.class == ClassDisabled && f.class != ClassDisabled) {
+			out = probed{c, address, f}
+		}
+	}
+	return out
+}
+
+func (p *prober) probeAddress(ctx context.Context, c *candidate, address string) finding {
+	request, want, f := p.probeRequest(c, address)
+	if f.class != ClassActive {
+		return f
+	}
+	if f, ok := p.sign(ctx, c.auth, &request); !ok {
+		return f
+	}
+	answer, err := p.http.Do(ctx, request)
+	if err != nil {
+		return judgeError(err, c.hints)
+	}
+	probe := c.api.Probe
+	if probe == nil {
+		probe = &connector.Probe{}
+	}
+	if probe.Expect.IsSet() && (len(probe.Status) == 0 || slices.Contains(want, answer.Status)) {
+		return judgeExpectation(c, request, answer, want)
+	}
+	if f := judgeStatus(request, answer, want, c.hints); f.class != ClassActive {
+		return f
+	}
+	if c.api.Kind == connector.KindOData && !probe.Path.IsSet() && len(probe.Status) == 0 && request.Method == http.MethodGet {
+		return judgeOData(request, answer, c.hints)
+	}
+	if isWebPage(answer.Body) {
+		return finding{ClassMalformed, said(request, answer) + " with " + errWebPage.Error(), "check " + c.hints.system + " and " + c.hints.credentials}
+	}
+	return finding{}
+}
+
+func said(request httpclient.Request, answer *httpclient.Response) string {
+	return fmt.Sprintf("%s %s answered %d", request.Method, httpclient.Address(request.URL), answer.Status)
+}
+
+// probeRequest makes the call of a probe, without credentials, and the statuses that mean success.
+func (p *prober) probeRequest(c *candidate, address string) (httpclient.Request, []int, finding) {
+	request := httpclient.Request{Method: http.MethodGet, URL: address, Header: http.Header{"Accept": {"application/json"}}, MaxBody: maxProbeBody}
+	want := []int{http.StatusOK}
+	probe := c.api.Probe
+	if probe == nil {
+		return request, want, finding{}
+	}
+	e := evaluator{in: c.in}
+	if probe.Method != "" {
+		request.Method, request.Idempotent = probe.Method, true
+	}
+	for name, value := range probe.Headers {
+		request.Header.Set(name, e.text(value))
+	}
+	if len(probe.Status) > 0 {
+		want = probe.Status
+	}
+	if probe.Path.IsSet() {
+		resolved, err := p.system.resolve(e.text(probe.Path))
+		if err != nil {
+			return request, nil, misconfigured("correct the definition", "the path of the probe: %v", err)
+		}
+		request.URL = resolved
+	}
+	if e.err != nil {
+		return request, nil, misconfigured("correct the definition", "the probe cannot be evaluated: %v", e.err)
+	}
+	return request, want, finding{}
+}
+
+// judgeExpectation asks the definition's own expression. An answer that it does not accept is judged as
+// any other first.
+func judgeExpectation(c *candidate, request httpclient.Request, answer *httpclient.Response, want []int) finding {
+	in := c.in
+	in.Status, in.Answer, in.Header = answer.Status, answer.Body, answer.Header
+	met, err := c.api.Probe.Expect.Bool(in, false)
+	if met && err == nil {
+		return finding{}
+	}
+	if f := judgeStatus(request, answer, want, c.hints); f.class != ClassActive {
+		return f
+	}
+	return finding{ClassMalformed, said(request, answer) + ", which is not what the definition expects", "check " + c.hints.system + " and " + c.hints.credentials}
+}
+
+// judgeOData wants a service document with at least one entity set.
+func judgeOData(request httpclient.Request, answer *httpclient.Response, h hints) finding {
+	sets, err := entitySets(answer.Body)
+	switch {
+	case err != nil:
+		return finding{ClassMalformed, fmt.Sprintf("%s with %v", said(request, answer), err), "check " + h.system + " and " + h.credentials}
+	case sets == 0:
+		next := h.whenDisabled
+		if next == "" {
+			next = "enable it in the system for this user"
+		}
+		return finding{ClassDisabled, said(request, answer) + " with a service that offers nothing", next}
+	}
+	return finding{}
+}

@@ -1,0 +1,176 @@
+package registration
+
+// Outcome is what became of a service.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeRegistered Outcome = "registered"
+	OutcomeUpdated    Outcome = "updated"
+	OutcomeUnchanged  Outcome = "unchanged"
+	OutcomeSkipped    Outcome = "skipped"
+	OutcomeFailed     Outcome = "failed"
+	OutcomeDeleted    Outcome = "deleted"
+	OutcomeLeft       Outcome = "left" // registered before, not wanted any more, still there
+)
+
+// active says whether a service with this outcome can be called.
+func (o Outcome) active() bool {
+	return o == OutcomeRegistered || o == OutcomeUpdated || o == OutcomeUnchanged
+}
+
+// FailOn says which outcomes make a run fail.
+type FailOn string
+
+// The values of FailOn.
+const (
+	FailOnAny    FailOn = "any"    // any failure
+	FailOnAll    FailOn = "all"    // only that nothing could be registered
+	FailOnConfig FailOn = "config" // only what a repetition cannot cure
+)
+
+// FailOns are all values, for usage texts.
+func FailOns() []FailOn { return []FailOn{FailOnAny, FailOnAll, FailOnConfig} }
+
+// Report is what a run did, and what to do next. Its JSON is a contract: keys stay, more may follow. It
+// holds no secrets.
+type Report struct {
+	// OK says that nothing failed.
+	OK bool `json:"ok"`
+	// Error is what stopped the run as a whole, Next what to do about it.
+	Error string `json:"error,omitempty"`
+	Next  string `json:"next,omitempty"`
+	// DryRun says that nothing was written.
+	DryRun      bool        `json:"dryRun,omitempty"`
+	Connector   string      `json:"connector"`
+	Instance    string      `json:"instance"`
+	Backend     string      `json:"backend"`
+	Detected    []Detection `json:"detected"`
+	Application string      `json:"application"`
+	// APIs counts outcomes of APIs; the event catalog is not one.
+	APIs Counts `json:"apis"`
+	// Writes is the number of objects that were written or deleted, the status of this run left out.
+	Writes   int             `json:"writes"`
+	Services []ServiceReport `json:"services"`
+	Events   []EventReport   `json:"events"`
+	Manual   []ManualReport  `json:"manual"`
+	Notes    []string        `json:"notes"`
+
+	// class is that of Error; empty where there is none.
+	class Class
+	// wanted is the number of APIs that the parameters do not switch off.
+	wanted int
+}
+
+// Counts counts outcomes.
+type Counts struct {
+	Registered int `json:"registered"`
+	Updated    int `json:"updated"`
+	Unchanged  int `json:"unchanged"`
+	Skipped    int `json:"skipped"`
+	Failed     int `json:"failed"`
+	Deleted    int `json:"deleted"`
+	Left       int `json:"left"`
+}
+
+// ServiceReport is what became of one API, or of the event catalog.
+type ServiceReport struct {
+	// ID is the API's id in the definition, or "events".
+	ID string `json:"id"`
+	// Name is the display name in Kyma, Kind odata, openapi, rest or events.
+	Name    string  `json:"name"`
+	Kind    string  `json:"kind"`
+	Outcome Outcome `json:"outcome"`
+	// Class is the kind of reason, Reason says it in words and Next what to do.
+	Class  Class  `json:"class,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Next   string `json:"next,omitempty"`
+	// URL is what a workload in the cluster calls, Target what Kyma forwards to.
+	URL       string `json:"url,omitempty"`
+	Target    string `json:"target,omitempty"`
+	ServiceID string `json:"serviceId,omitempty"`
+}
+
+// EventReport is one event type that workloads can subscribe to.
+type EventReport struct {
+	Type    string `json:"type"`
+	Summary string `json:"summary,omitempty"`
+	// Subscription is a Kyma Subscription; its sink, name and namespace are the reader's to change.
+	Subscription map[string]any `json:"subscription"`
+}
+
+// ManualReport is something that a person has to enter at the system.
+type ManualReport struct {
+	ID    string   `json:"id"`
+	Title string   `json:"title"`
+	Steps []string `json:"steps"`
+}
+
+const eventsKind = "events"
+
+// count fills APIs and OK.
+func (r *Report) count() {
+	r.APIs = Counts{}
+	r.OK = r.Error == ""
+	for _, s := range r.Services {
+		if s.Outcome == OutcomeFailed {
+			r.OK = false
+		}
+		if s.Kind == eventsKind {
+			continue
+		}
+		switch s.Outcome {
+		case OutcomeRegistered:
+			r.APIs.Registered++
+		case OutcomeUpdated:
+			r.APIs.Updated++
+		case OutcomeUnchanged:
+			r.APIs.Unchanged++
+		case OutcomeSkipped:
+			r.APIs.Skipped++
+		case OutcomeFailed:
+			r.APIs.Failed++
+		case OutcomeDeleted:
+			r.APIs.Deleted++
+		case OutcomeLeft:
+			r.APIs.Left++
+		}
+	}
+}
+
+// ExitCode is 0 where all is done or failOn looks away, 1 where a repetition may help, 2 where somebody has
+// to change something first.
+func (r *Report) ExitCode(failOn FailOn) int {
+	if r.Error != "" {
+		return exitCode(r.class.retryable())
+	}
+	failed, retryable, active := 0, false, 0
+	for _, s := range r.Services {
+		switch {
+		case s.Outcome == OutcomeFailed:
+			failed++
+			retryable = retryable || s.Class.retryable()
+		case s.Outcome.active() && (s.Kind != eventsKind || r.wanted == 0):
+			active++
+		}
+	}
+	switch {
+	case failed == 0, failOn == FailOnAll && active > 0:
+		return 0
+	case failOn == FailOnConfig:
+		for _, s := range r.Services {
+			if s.Outcome == OutcomeFailed && !s.Class.retryable() {
+				return exitCode(false)
+			}
+		}
+		return 0
+	}
+	return exitCode(retryable)
+}
+
+func exitCode(retryable bool) int {
+	if retryable {
+		return 1
+	}
+	return 2
+}

@@ -1,0 +1,579 @@
+package registration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
+	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
+)
+
+// Options say what to register and how.
+type Options struct {
+	Definition *connector.Definition
+	Params     *connector.Params
+	// Instance names this installation: it owns what it registers. Default: the definition's name.
+	Instance string
+	// Policy defaults to Upsert.
+	Policy Policy
+	// DryRun plans and writes nothing.
+	DryRun bool
+	// Verify writes nothing and fails where something is not as it should be.
+	Verify bool
+	// CreateApplication creates a missing Application where the Catalog can.
+	CreateApplication bool
+	// Parallel bounds the calls to the system at the same time; default 8.
+	Parallel int
+	// CallbackURL is the public address of the gateway, without path; SecretRef says where to read a
+	// parameter. Both are for the manual steps.
+	CallbackURL string
+	SecretRef   func(name string) string
+	// Detected is what is known about the cluster, for the report.
+	Detected []Detection
+}
+
+// Dependencies are what a run talks to.
+type Dependencies struct {
+	Catalog Catalog
+	// State may be nil: services with credentials are then updated each time.
+	State State
+	HTTP  *httpclient.Client
+	Log   *slog.Logger
+}
+
+// DefaultParallel is the default of Options.Parallel.
+const DefaultParallel = 8
+
+// errProbing ends the probes in time for what they found to be written.
+var errProbing = errors.New("the time for asking the system is over")
+
+// run is one run: what is given, and the report as it grows.
+type run struct {
+	Options
+	Dependencies
+	builder builder
+	redact  *secret.Redactor
+	report  *Report
+	rows    map[string]int // service id or identifier -> index in report.Services
+	desired Desired
+	types   []EventType
+}
+
+// Run brings what is registered to what the definition and the parameters ask for. It always returns a
+// report; whether that is a success says its ExitCode.
+func Run(ctx context.Context, options Options, deps Dependencies) *Report {
+	if options.Instance == "" {
+		options.Instance = options.Definition.Metadata.Name
+	}
+	if options.Policy == "" {
+		options.Policy = Upsert
+	}
+	if options.Parallel <= 0 {
+		options.Parallel = DefaultParallel
+	}
+	r := &run{Options: options, Dependencies: deps, redact: secret.NewRedactor(options.Params.Secrets()...), rows: map[string]int{}}
+	r.report = &Report{
+		DryRun:    options.DryRun || options.Verify,
+		Connector: options.Definition.Metadata.Name,
+		Instance:  options.Instance,
+		Backend:   deps.Catalog.Name(),
+		Detected:  append([]Detection{}, options.Detected...),
+		Services:  []ServiceReport{},
+		Events:    []EventReport{},
+		Manual:    []ManualReport{},
+		Notes:     []string{},
+	}
+	r.do(ctx)
+	r.tell()
+	r.report.count()
+	r.redactReport()
+	return r.report
+}
+
+func (r *run) do(ctx context.Context) {
+	application, err := ApplicationName(r.Definition, r.Params)
+	if err != nil {
+		r.stop(err)
+		return
+	}
+	r.report.Application = application
+	r.builder = builder{definition: r.Definition, identity: identity{application, r.Instance}}
+
+	type listed struct {
+		services []Registered
+		err      error
+	}
+	list := make(chan listed, 1)
+	go func() {
+		services, err := r.Catalog.List(ctx)
+		list <- listed{services, err}
+	}()
+	r.survey(ctx)
+	r.catalogEvents()
+	current := <-list
+
+	missing := errors.Is(current.err, ErrNoApplication)
+	if current.err != nil && !(missing && r.mayCreate()) {
+		if missing {
+			current.err = &ConfigError{What: fmt.Sprintf("the Application %q does not exist", application),
+				Next: "create it, or let this program create it with --create-application where Kyma allows that"}
+		}
+		r.stop(current.err)
+		return
+	}
+	r.checkAllDisabled()
+	r.converge(ctx, current.services, missing)
+}
+
+func (r *run) mayCreate() bool {
+	_, can := r.Catalog.(ApplicationOwner)
+	return can && r.CreateApplication
+}
+
+// survey asks the system and fills the rows of all APIs and the desired services.
+func (r *run) survey(ctx context.Context) {
+	system, f := newSystem(r.Definition, r.Params)
+	if f.class != ClassActive {
+		for i := range r.Definition.APIs {
+			api := &r.Definition.APIs[i]
+			if api.Discover != nil {
+				r.desired.Incomplete = "the system's APIs could not be listed"
+				continue
+			}
+			r.report.wanted++
+			r.row(&probed{candidate: &candidate{api: api, id: api.ID, name: api.ID}, found: f})
+		}
+		return
+	}
+	r.builder.system = system
+	if deadline, ok := ctx.Deadline(); ok {
+		// The rest of the time is for writing.
+		budget := time.Until(deadline) * 7 / 10
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, budget, errProbing)
+		defer cancel()
+	}
+	p := &prober{system: system, http: r.HTTP, log: r.Log, parallel: r.Parallel}
+	found := p.run(ctx)
+	for i := range found.apis {
+		if found.apis[i].found.class != ClassSwitchedOff {
+			r.report.wanted++
+		}
+		r.row(&found.apis[i])
+	}
+	for _, l := range found.listings {
+		r.brokenListing(l)
+	}
+}
+
+// row reports one API and, where it is active, desires its service.
+func (r *run) row(p *probed) {
+	var service Service
+	if p.found.class == ClassActive {
+		service, p.found = r.builder.service(*p)
+	}
+	if service.ID == "" {
+		service = r.builder.base(p.id, p.name, p.description)
+	}
+	r.addRow(service, ServiceReport{ID: p.id, Kind: string(p.api.Kind), Target: httpclient.Address(p.address)}, p.found)
+}
+
+// addRow adds the row of a service. An active one is desired; one that failed keeps what is registered.
+func (r *run) addRow(service Service, row ServiceReport, f finding) {
+	row.Name, row.ServiceID = service.DisplayName, service.ID
+	row.Class, row.Reason, row.Next = f.class, f.reason, f.next
+	switch f.class {
+	case ClassActive:
+		r.desired.Services = append(r.desired.Services, service)
+	case ClassSwitchedOff, ClassDisabled:
+		row.Outcome = OutcomeSkipped
+	default:
+		row.Outcome = OutcomeFailed
+		r.desired.Keep = append(r.desired.Keep, service.ID, service.Identifier)
+	}
+	if _, double := r.rows[service.ID]; !double {
+		r.rows[service.ID] = len(r.report.Services)
+		r.rows[service.Identifier] = len(r.report.Services)
+	}
+	r.report.Services = append(r.report.Services, row)
+}
+
+// brokenListing reports a discovery that did not come to its end. Nothing is deleted then.
+func (r *run) brokenListing(l brokenListing) {
+	if l.absent {
+		r.desired.Incomplete = "the system has no listing of its APIs, so that it is unknown which are gone"
+		r.note("the system has no listing of its APIs at %s: %s", l.name, l.found.reason)
+		return
+	}
+	r.desired.Incomplete = "the listing of the system's APIs is incomplete"
+	r.report.wanted++
+	r.report.Services = append(r.report.Services, ServiceReport{
+		ID: "discovery", Name: "listing of APIs at " + l.name, Kind: "discovery",
+		Outcome: OutcomeFailed, Class: l.found.class, Reason: l.found.reason, Next: l.found.next,
+	})
+}
+
+// catalogEvents desires the service of the event catalog.
+func (r *run) catalogEvents() {
+	if r.Definition.Events == nil {
+		return
+	}
+	service, types, f := r.builder.events()
+	r.types = types
+	r.addRow(service, ServiceReport{ID: eventsID, Kind: eventsKind}, f)
+}
+
+// checkAllDisabled turns "everything is disabled" into a failure: that is a wrong URL or user.
+func (r *run) checkAllDisabled() {
+	disabled := 0
+	for _, s := range r.report.Services {
+		if s.Class == ClassDisabled {
+			disabled++
+		}
+	}
+	if disabled == 0 || disabled < r.report.wanted {
+		return
+	}
+	for i := range r.report.Services {
+		if s := &r.report.Services[i]; s.Class == ClassDisabled {
+			s.Outcome = OutcomeFailed
+			s.Next = joinSentences(s.Next, fmt.Sprintf("the system offers none of the APIs, so check %s and the user too", r.builder.system.hint))
+			r.desired.Keep = append(r.desired.Keep, s.ServiceID, r.builder.identity.identifier(s.ID))
+		}
+	}
+}
+
+// converge plans, applies and fills the outcomes.
+func (r *run) converge(ctx context.Context, current []Registered, createApplication bool) {
+	state, before, why := r.loadState(ctx)
+	after := map[string]string{}
+	for _, s := range r.desired.Services {
+		if hasCredentials(s) {
+			after[s.ID] = digest(state.Key, s)
+		}
+	}
+	if r.Verify && before == nil {
+		r.note("whether credentials changed cannot be told: %s", why)
+		before = after
+	}
+	plan := MakePlan(PlanInput{
+		Instance: r.Instance, Policy: r.Policy, Current: current, Desired: r.desired,
+		Before: before, After: after, WithoutState: why,
+	})
+	for _, s := range plan.Unchanged {
+		r.outcome(s.ID, OutcomeUnchanged, "")
+		r.at(s.ID).URL = r.Catalog.URL(s)
+	}
+	for _, v := range plan.Skipped {
+		r.outcome(v.Service.ID, OutcomeSkipped, v.Reason)
+		r.at(v.Service.ID).Class = ClassPolicy
+		r.at(v.Service.ID).URL = r.Catalog.URL(v.Service)
+	}
+	for _, v := range plan.Conflicts {
+		r.outcome(v.Service.ID, OutcomeFailed, v.Reason)
+		r.at(v.Service.ID).Class = ClassConflict
+	}
+	for _, l := range plan.Leftover {
+		r.leftover(l.Registered, OutcomeLeft, l.Reason)
+	}
+	r.noteKept(current)
+
+	if r.Verify {
+		r.verify(plan)
+		return
+	}
+	if r.DryRun {
+		if createApplication {
+			r.note("the Application would be created")
+		}
+		for _, step := range plan.Steps {
+			r.stepDone(step)
+		}
+		return
+	}
+	if len(plan.Steps) > 0 && createApplication {
+		if owner, ok := r.Catalog.(ApplicationOwner); ok {
+			if err := owner.CreateApplication(ctx); err != nil {
+				r.stop(err)
+				return
+			}
+			r.report.Writes++
+			r.note("the Application was created")
+		}
+	}
+	applied := r.apply(ctx, plan.Steps)
+	r.saveState(ctx, state, before, after, applied)
+}
+
+// loadState returns the state, with a key in any case, the digests as they were applied, and why there are
+// none.
+func (r *run) loadState(ctx context.Context) (StateData, map[string]string, string) {
+	if r.State == nil {
+		return StateData{Key: newKey()}, nil, "no state Secret is given"
+	}
+	state, err := r.State.Load(ctx)
+	if err != nil {
+		r.note("the state of the last run cannot be read, so that services with credentials are written anew: %v", err)
+		return StateData{Key: newKey()}, nil, "the state of the last run cannot be read"
+	}
+	before := state.Digests
+	if before == nil || state.Key.Empty() {
+		before = map[string]string{}
+	}
+	if state.Key.Empty() {
+		state.Key = newKey()
+		state.Digests = nil
+	}
+	return state, before, ""
+}
+
+// apply makes the changes and returns, by service id, whether each was made.
+func (r *run) apply(ctx context.Context, steps []Step) map[string]bool {
+	applied := map[string]bool{}
+	changes := make([]Change, len(steps))
+	for i, step := range steps {
+		changes[i] = step.Change
+	}
+	r.Log.Info("writing", "backend", r.Catalog.Name(), "changes", len(changes))
+	// Without changes too: the Catalog then ends what an interrupted run has begun.
+	errs := r.Catalog.Apply(ctx, changes)
+	for i, step := range steps {
+		err := fmt.Errorf("no answer about this change")
+		if i < len(errs) {
+			err = errs[i]
+		}
+		applied[step.id()] = err == nil
+		if err == nil {
+			r.report.Writes++
+			r.stepDone(step)
+			continue
+		}
+		r.stepFailed(step, err)
+	}
+	return applied
+}
+
+// id is that of the service which the step changes.
+func (s Step) id() string {
+	if s.Service != nil {
+		return s.Service.ID
+	}
+	return s.Registered.ID
+}
+
+func (r *run) stepDone(step Step) {
+	switch step.Action {
+	case Create:
+		r.outcome(step.id(), OutcomeRegistered, step.Reason)
+	case Update:
+		r.outcome(step.id(), OutcomeUpdated, step.Reason)
+	case Delete:
+		r.leftover(*step.Registered, OutcomeDeleted, step.Reason)
+		return
+	}
+	r.at(step.id()).URL = r.Catalog.URL(*step.Service)
+}
+
+func (r *run) stepFailed(step Step, err error) {
+	what, next, class := explain(err)
+	if step.Action == Delete {
+		r.leftover(*step.Registered, OutcomeFailed, "could not be deleted: "+what)
+		row := r.at(step.Registered.ID)
+		row.Class, row.Next = class, next
+		return
+	}
+	r.outcome(step.id(), OutcomeFailed, what)
+	row := r.at(step.id())
+	row.Class, row.Next = class, next
+}
+
+// explain takes an error of a Catalog apart.
+func explain(err error) (what, next string, class Class) {
+	var config *ConfigError
+	if errors.As(err, &config) {
+		what = config.What
+		if config.Err != nil {
+			what += ": " + config.Err.Error()
+		}
+		return what, config.Next, ClassRefused
+	}
+	return err.Error(), "run it again", ClassWrite
+}
+
+// verify judges a plan that should be empty.
+func (r *run) verify(plan Plan) {
+	for _, step := range plan.Steps {
+		reason := "not registered"
+		switch step.Action {
+		case Update:
+			reason = "not registered as it should be: " + step.Reason
+		case Delete:
+			r.leftover(*step.Registered, OutcomeLeft, step.Reason)
+			continue
+		}
+		r.outcome(step.id(), OutcomeFailed, reason)
+		row := r.at(step.id())
+		row.Class, row.Next = ClassMissing, "run registration-job apply"
+	}
+}
+
+// saveState keeps the digests of what was applied. A service of which it is unknown whether it was written
+// loses its digest, so that the next run writes it again.
+func (r *run) saveState(ctx context.Context, state StateData, before, after map[string]string, applied map[string]bool) {
+	if r.State == nil || before == nil {
+		return
+	}
+	digests := maps.Clone(before)
+	for id, done := range applied {
+		if value, ok := after[id]; done && ok {
+			digests[id] = value
+		} else {
+			delete(digests, id)
+		}
+	}
+	if maps.Equal(digests, state.Digests) || (len(digests) == 0 && len(state.Digests) == 0) {
+		return
+	}
+	state.Digests = digests
+	if err := r.State.Save(ctx, state); err != nil {
+		r.note("the state could not be saved, so that the next run writes services with credentials anew: %v", err)
+		return
+	}
+	r.report.Writes++
+}
+
+// at is the row of a service; a row of its own for one that nobody knows.
+func (r *run) at(id string) *ServiceReport {
+	i, ok := r.rows[id]
+	if !ok {
+		i = len(r.report.Services)
+		r.rows[id] = i
+		r.report.Services = append(r.report.Services, ServiceReport{ServiceID: id})
+	}
+	return &r.report.Services[i]
+}
+
+func (r *run) outcome(id string, outcome Outcome, reason string) {
+	row := r.at(id)
+	row.Outcome, row.Reason = outcome, reason
+}
+
+// leftover reports a registered service that is not desired: in the row of its API, where it has one.
+func (r *run) leftover(old Registered, outcome Outcome, reason string) {
+	i, known := r.rows[old.ID]
+	if !known {
+		i, known = r.rows[old.Identifier]
+	}
+	if known {
+		row := &r.report.Services[i]
+		if outcome == OutcomeLeft {
+			row.Reason = joinSentences(row.Reason, "it stays registered")
+			return
+		}
+		row.Outcome, row.Reason = outcome, joinSentences(row.Reason, reason)
+		r.rows[old.ID] = i
+		return
+	}
+	row := r.at(old.ID)
+	row.ID = strings.TrimPrefix(old.Identifier, r.Instance+"/")
+	row.Name, row.Outcome, row.Reason = old.DisplayName, outcome, reason
+}
+
+// noteKept says of services that could not be probed that what is registered stays.
+func (r *run) noteKept(current []Registered) {
+	for _, old := range current {
+		i, known := r.rows[old.ID]
+		if !known {
+			i, known = r.rows[old.Identifier]
+		}
+		if !known || old.Labels[LabelInstance] != r.Instance {
+			continue
+		}
+		if row := &r.report.Services[i]; row.Outcome == OutcomeFailed {
+			row.Reason = joinSentences(row.Reason, "what is registered stays as it is")
+		}
+	}
+}
+
+// tell adds what people need to know besides: events, manual steps, caches.
+func (r *run) tell() {
+	for _, t := range r.types {
+		r.report.Events = append(r.report.Events, EventReport{Type: t.Name, Summary: t.Summary, Subscription: subscription(r.report.Application, t)})
+	}
+	callback := r.callback()
+	in := r.Params.Input()
+	in.Vars = map[string]string{"callback": callback}
+	in.SecretRef = r.SecretRef
+	for _, m := range r.Definition.Manual {
+		e := evaluator{in: in}
+		manual := ManualReport{ID: m.ID, Title: m.Title, Steps: []string{}}
+		for _, step := range m.Steps {
+			manual.Steps = append(manual.Steps, e.text(step))
+		}
+		if e.err != nil {
+			r.note("the manual steps %q cannot be shown completely: %v", m.ID, e.err)
+		}
+		r.report.Manual = append(r.report.Manual, manual)
+	}
+	for _, s := range r.report.Services {
+		if s.Outcome == OutcomeUpdated && r.Catalog.Name() == "application" && !r.report.DryRun {
+			r.note("Kyma's gateway keeps addresses and credentials for some minutes: it may use the old ones up to 7 minutes more")
+			break
+		}
+	}
+}
+
+// callback is the address at which the system delivers.
+func (r *run) callback() string {
+	base := strings.TrimRight(r.CallbackURL, "/")
+	if base == "" {
+		base = "https://<the gateway's host>"
+	}
+	for _, d := range r.Definition.Deliveries {
+		if d.HTTP != nil {
+			return base + d.HTTP.Path
+		}
+	}
+	return base
+}
+
+// stop ends the run: nothing more is written. What was probed stays in the report.
+func (r *run) stop(err error) {
+	r.report.Error, r.report.Next, r.report.class = explain(err)
+	for i := range r.report.Services {
+		if row := &r.report.Services[i]; row.Outcome == "" {
+			row.Outcome, row.Class, row.Reason = OutcomeFailed, r.report.class, "not written: "+r.report.Error
+		}
+	}
+}
+
+func (r *run) note(format string, args ...any) {
+	r.report.Notes = append(r.report.Notes, fmt.Sprintf(format, args...))
+}
+
+// redactReport takes secrets out of texts that libraries and other systems had a part in. There should be
+// none; this is the second lock.
+func (r *run) redactReport() {
+	r.report.Error = r.redact.Redact(r.report.Error)
+	r.report.Next = r.redact.Redact(r.report.Next)
+	for i := range r.report.Services {
+		row := &r.report.Services[i]
+		row.Reason, row.Next = r.redact.Redact(row.Reason), r.redact.Redact(row.Next)
+	}
+	for i := range r.report.Notes {
+		r.report.Notes[i] = r.redact.Redact(r.report.Notes[i])
+	}
+}
+
+func joinSentences(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}

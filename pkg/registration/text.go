@@ -1,0 +1,193 @@
+package registration
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"sigs.k8s.io/yaml"
+)
+
+// WriteJSON writes the report for machines.
+func (r *Report) WriteJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(r)
+}
+
+// WriteText writes the report for people.
+func (r *Report) WriteText(w io.Writer) error {
+	t := &textWriter{w: w}
+	t.line("Application %s, backend %s%s", r.Application, r.Backend, map[bool]string{true: " (nothing is written)"}[r.DryRun])
+	for _, d := range r.Detected {
+		t.line("  %s: %s (%s)", d.What, d.Value, d.Why)
+	}
+	t.line("")
+	t.services(r.Services)
+	t.line("%s", r.Summary())
+	for _, note := range r.Notes {
+		t.line("note: %s", note)
+	}
+	t.events(r.Events)
+	for _, m := range r.Manual {
+		t.line("")
+		t.line("To do by hand: %s", m.Title)
+		for i, step := range m.Steps {
+			t.line("  %d. %s", i+1, step)
+		}
+	}
+	return t.err
+}
+
+// Summary says the result in one line.
+func (r *Report) Summary() string {
+	if r.Error != "" {
+		return "stopped: " + joinNext(r.Error, r.Next)
+	}
+	c := r.APIs
+	parts := []string{}
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{c.Registered, "registered"}, {c.Updated, "updated"}, {c.Unchanged, "unchanged"}, {c.Skipped, "skipped"}, {c.Failed, "failed"}, {c.Deleted, "deleted"}, {c.Left, "left"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"none"}
+	}
+	return fmt.Sprintf("APIs: %s; %d writes", strings.Join(parts, ", "), r.Writes)
+}
+
+type textWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (t *textWriter) line(format string, args ...any) {
+	if t.err == nil {
+		_, t.err = fmt.Fprintf(t.w, format+"\n", args...)
+	}
+}
+
+func (t *textWriter) services(services []ServiceReport) {
+	table := tabwriter.NewWriter(t.w, 0, 0, 2, ' ', 0)
+	rows := &textWriter{w: table}
+	rows.line("OUTCOME\tNAME\tCALL IT BY")
+	for _, s := range services {
+		url := s.URL
+		if url == "" {
+			url = "-"
+		}
+		rows.line("%s\t%s\t%s", s.Outcome, s.Name, url)
+	}
+	if t.err == nil {
+		t.err = rows.err
+	}
+	if err := table.Flush(); t.err == nil {
+		t.err = err
+	}
+	t.line("")
+	for _, s := range services {
+		if s.Reason != "" {
+			t.line("%s: %s: %s", s.Outcome, s.Name, joinNext(s.Reason, s.Next))
+		}
+	}
+}
+
+func (t *textWriter) events(events []EventReport) {
+	if len(events) == 0 {
+		return
+	}
+	t.line("")
+	t.line("Event types: %d. A Subscription to the first one (--output json has one for each):", len(events))
+	manifest, err := yaml.Marshal(events[0].Subscription)
+	if err != nil && t.err == nil {
+		t.err = err
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(manifest)), "\n") {
+		t.line("  %s", line)
+	}
+	if len(events) == 1 {
+		return
+	}
+	t.line("Others:")
+	for _, e := range events[1:] {
+		t.line("  %s", e.Type)
+	}
+}
+
+func joinNext(reason, next string) string {
+	if next == "" {
+		return reason
+	}
+	return reason + " (next: " + next + ")"
+}
+
+// maxTermination is what Kubernetes keeps of a termination message.
+const maxTermination = 4096
+
+// TerminationMessage says the result in at most 4096 bytes: the summary, then what failed, then what was
+// skipped.
+func (r *Report) TerminationMessage() string {
+	lines := []string{r.Summary()}
+	for _, outcome := range []Outcome{OutcomeFailed, OutcomeSkipped, OutcomeLeft} {
+		for _, s := range r.Services {
+			if s.Outcome == outcome {
+				lines = append(lines, fmt.Sprintf("%s: %s: %s", s.Outcome, s.Name, joinNext(s.Reason, s.Next)))
+			}
+		}
+	}
+	const more = "…\n"
+	var b strings.Builder
+	for _, line := range lines {
+		if b.Len()+len(line)+1 > maxTermination-len(more) {
+			b.WriteString(more)
+			break
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
+
+// maxStatus bounds the report in a ConfigMap, which holds at most 1 MiB.
+const maxStatus = 768 << 10
+
+// Status is the content of the status ConfigMap. It tells a state, not what the last run did, so that a run
+// that changes nothing leaves it as it is.
+func (r *Report) Status() (map[string]string, error) {
+	status := *r
+	status.Writes, status.Services = 0, append([]ServiceReport{}, r.Services...)
+	for i := range status.Services {
+		if s := &status.Services[i]; s.Outcome == OutcomeUpdated || s.Outcome == OutcomeUnchanged {
+			s.Outcome, s.Reason = OutcomeRegistered, ""
+		} else if s.Outcome == OutcomeRegistered {
+			s.Reason = ""
+		}
+	}
+	status.Notes = []string{}
+	status.count()
+	document, err := json.MarshalIndent(&status, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	if len(document) > maxStatus {
+		status.Events = []EventReport{}
+		kept := status.Services[:0]
+		for _, s := range status.Services {
+			if s.Outcome == OutcomeFailed && len(kept) < 500 {
+				kept = append(kept, s)
+			}
+		}
+		status.Services = kept
+		status.Notes = []string{"the report is too large to be kept: only failures are listed"}
+		if document, err = json.MarshalIndent(&status, "", "  "); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]string{"summary": status.TerminationMessage(), "report.json": string(document)}, nil
+}
