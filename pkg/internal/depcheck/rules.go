@@ -35,20 +35,27 @@ func Rules() []Rule {
 		{
 			Package: "pkg/addon",
 			Ours:    []string{"pkg/connector", "pkg/mapping", "schemas"},
-			Others:  []string{"sigs.k8s.io/yaml", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid", "github.com/Masterminds/semver/v3"},
+			Others:  []string{"sigs.k8s.io/yaml", "github.com/Masterminds/semver/v3"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
 		{
+			Package: "pkg/addon/form",
+			Ours:    []string{"pkg/connector"},
+			Others:  []string{"github.com/xeipuuv/gojsonschema"},
+			Never:   []string{clientGo, helm},
+		},
+		{Package: "pkg/addon/addontest", Ours: []string{"pkg/addon"}, Others: []string{"github.com/stretchr/testify", "github.com/rogpeppe/go-internal"}},
+		{
 			Package: "pkg/addon/lint",
-			Ours:    []string{"pkg/addon", "pkg/connector", "pkg/mapping", "schemas"},
-			Others:  []string{"sigs.k8s.io/yaml", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid", "github.com/Masterminds/semver/v3"},
+			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/connector", "pkg/mapping", "schemas"},
+			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid", "github.com/Masterminds/semver/v3"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
 		{Package: "pkg/addon/helm", Others: []string{helm, kubernetes, "sigs.k8s.io/yaml"}},
 		{
 			Package: "pkg/addon/provision",
-			Ours:    []string{"pkg/addon", "pkg/addon/helm", "pkg/connector"},
-			Others:  []string{"sigs.k8s.io/yaml", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid"},
+			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/addon/helm", "pkg/connector", "pkg/secret"},
+			Others:  []string{"sigs.k8s.io/yaml", "github.com/google/uuid"},
 			Never:   []string{"pkg/gateway/...", "pkg/registration/..."},
 		},
 		{

@@ -1,0 +1,110 @@
+package addon
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+)
+
+// ReadArchive reads a packed add-on or chart (a gzipped tar). It accepts only what the broker handles
+// safely: regular files and directories with relative names, each once, within limits.
+func ReadArchive(r io.Reader, limits Limits) (Tree, error) {
+	packed := &countingReader{r: r, most: limits.Archive}
+	unzipped, err := gzip.NewReader(packed)
+	if err != nil {
+		return Tree{}, packed.explain(fmt.Errorf("not a gzip archive: %w", err))
+	}
+	a := archiveReader{budget: budget{limits: limits}, packed: packed, seen: map[string]bool{}}
+	// Headers and padding come on top of the content.
+	bounded := io.LimitReader(unzipped, limits.Total+int64(limits.Entries)*4096+1<<20)
+	files := tar.NewReader(bounded)
+	for {
+		header, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return Tree{}, packed.explain(fmt.Errorf("damaged archive: %w", err))
+		}
+		if err := a.entry(header, files); err != nil {
+			return Tree{}, packed.explain(err)
+		}
+	}
+	// The checksum comes last.
+	if _, err := io.Copy(io.Discard, bounded); err != nil {
+		return Tree{}, packed.explain(fmt.Errorf("damaged archive: %w", err))
+	}
+	return NewTree(a.files)
+}
+
+type archiveReader struct {
+	budget budget
+	packed *countingReader
+	seen   map[string]bool
+	files  []File
+}
+
+func (a *archiveReader) entry(header *tar.Header, content io.Reader) error {
+	name := path.Clean(header.Name)
+	switch {
+	case strings.HasPrefix(header.Name, "/") || strings.Contains(header.Name, `\`) || (len(name) > 1 && name[1] == ':'):
+		return fmt.Errorf("entry %q: not a relative name; pack the archive with addonctl package", header.Name)
+	case name == ".." || strings.HasPrefix(name, "../") || strings.Contains("/"+header.Name+"/", "/../"):
+		return fmt.Errorf("entry %q: contains ..; pack the archive with addonctl package", header.Name)
+	case a.seen[name]:
+		return fmt.Errorf("entry %q: occurs twice; pack the archive with addonctl package", header.Name)
+	}
+	a.seen[name] = true
+	if err := a.budget.entry(name, strings.Count(name, "/")); err != nil {
+		return err
+	}
+	switch header.Typeflag {
+	case tar.TypeDir:
+		return nil
+	case tar.TypeReg:
+	default:
+		return fmt.Errorf("entry %q: neither a file nor a directory, which Helm Broker would skip silently; pack the archive with addonctl package", header.Name)
+	}
+	if err := a.budget.file(name, header.Size); err != nil {
+		return err
+	}
+	data, err := io.ReadAll(io.LimitReader(content, a.budget.limits.File+1))
+	if err != nil {
+		return fmt.Errorf("entry %q: %w", header.Name, err)
+	}
+	if most := a.budget.limits.Ratio; a.budget.total > 1<<20 && a.budget.total > most*a.packed.read {
+		return fmt.Errorf("entry %q: unpacks to more than %d times its size; the archive looks like a bomb", header.Name, most)
+	}
+	a.files = append(a.files, File{Path: name, Data: data, Executable: header.Mode&0o100 != 0})
+	return nil
+}
+
+// countingReader counts what is read and ends with an error after most bytes.
+type countingReader struct {
+	r          io.Reader
+	read, most int64
+}
+
+var errArchiveTooLarge = errors.New("archive too large")
+
+// Read implements io.Reader.
+func (c *countingReader) Read(p []byte) (int, error) {
+	if c.read > c.most {
+		return 0, errArchiveTooLarge
+	}
+	n, err := c.r.Read(p)
+	c.read += int64(n)
+	return n, err
+}
+
+// explain replaces an error that only follows from the size.
+func (c *countingReader) explain(err error) error {
+	if c.read > c.most {
+		return fmt.Errorf("archive larger than %d bytes; remove what does not belong to the add-on", c.most)
+	}
+	return err
+}

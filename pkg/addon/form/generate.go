@@ -1,0 +1,173 @@
+package form
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+)
+
+// Property is the JSON Schema of one field.
+type Property struct {
+	Type        any      `json:"type"`
+	Title       string   `json:"title,omitempty"`
+	Description string   `json:"description,omitempty"`
+	Format      string   `json:"format,omitempty"`
+	Pattern     string   `json:"pattern,omitempty"`
+	MinLength   int      `json:"minLength,omitempty"`
+	Enum        []any    `json:"enum,omitempty"`
+	Default     any      `json:"default,omitempty"`
+	Examples    []string `json:"examples,omitempty"`
+}
+
+type document struct {
+	Schema               string              `json:"$schema"`
+	Type                 string              `json:"type"`
+	AdditionalProperties bool                `json:"additionalProperties"`
+	Required             []string            `json:"required,omitempty"`
+	Properties           map[string]Property `json:"properties"`
+}
+
+// The patterns of the kinds, in the syntax that JSON Schema and RE2 share. They let nothing through that
+// the connector would refuse for its shape, and are looser where a pattern cannot tell.
+const (
+	urlPattern      = `https://[^\s/?#@]+(/[^\s?#]*)?`
+	hostnamePattern = `[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*`
+	namePattern     = `[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*`
+)
+
+// Generate makes the form of a connector's parameters. The same parameters give the same bytes.
+func Generate(parameters map[string]connector.Parameter) ([]byte, error) {
+	d := document{Schema: Draft, Type: "object", Properties: map[string]Property{}}
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		p := parameters[name]
+		d.Properties[name] = formProperty(p)
+		if p.Required {
+			d.Required = append(d.Required, name)
+		}
+	}
+	return encode(d)
+}
+
+func formProperty(p connector.Parameter) Property {
+	out := Property{Type: "string", Title: p.Title, Description: p.Description}
+	if p.Example != "" && p.Kind != connector.KindSecret {
+		out.Examples = []string{p.Example}
+	}
+	pattern := p.Pattern
+	switch p.Kind {
+	case connector.KindBoolean:
+		return Property{Type: "boolean", Title: p.Title, Description: p.Description, Default: p.Default == "true"}
+	case connector.KindInteger:
+		return Property{Type: "integer", Title: p.Title, Description: p.Description, Default: integer(p.Default), Enum: integers(p.Enum)}
+	case connector.KindSecret:
+		out.Format = "password"
+	case connector.KindURL:
+		if p.Required {
+			out.Format = "uri"
+		}
+		pattern = or(pattern, urlPattern)
+	case connector.KindHostname:
+		pattern = or(pattern, hostnamePattern)
+	case connector.KindResourceName:
+		pattern = or(pattern, namePattern)
+	case connector.KindList:
+		pattern = "" // it is one of the items
+	}
+	if len(p.Enum) > 0 && p.Kind != connector.KindList {
+		for _, value := range p.Enum {
+			out.Enum = append(out.Enum, value)
+		}
+		if !p.Required && !slices.Contains(p.Enum, "") {
+			out.Enum = append(out.Enum, "") // a field left empty counts as absent
+		}
+		pattern = ""
+	}
+	switch {
+	case pattern != "":
+		out.Pattern = whole(pattern, p.Required)
+	case p.Required && len(out.Enum) == 0:
+		out.MinLength = 1
+	}
+	if p.Default != "" {
+		out.Default = p.Default
+	}
+	return out
+}
+
+// whole makes a pattern that the whole value must match; a field that is not required may be empty.
+func whole(pattern string, required bool) string {
+	if !required {
+		return "^(?:" + pattern + ")?$"
+	}
+	if strings.Contains(pattern, "|") {
+		return "^(?:" + pattern + ")$"
+	}
+	return "^" + pattern + "$"
+}
+
+func integer(text string) any {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return nil
+	}
+	return n
+}
+
+func integers(texts []string) []any {
+	var out []any
+	for _, text := range texts {
+		if n := integer(text); n != nil {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// ValueProperty is the JSON Schema of the parameter as a value of the chart: there every field may be
+// empty, so that the chart can be looked at without parameters.
+func ValueProperty(p connector.Parameter) Property {
+	out := Property{Type: "string", Title: p.Title, Description: p.Description}
+	switch p.Kind {
+	case connector.KindBoolean:
+		out.Type = "boolean"
+	case connector.KindInteger:
+		out.Type = []string{"integer", "string"}
+	}
+	return out
+}
+
+// DefaultValue is what the parameter is in the chart's values.yaml, written as YAML.
+func DefaultValue(p connector.Parameter) string {
+	switch p.Kind {
+	case connector.KindBoolean:
+		return strconv.FormatBool(p.Default == "true")
+	case connector.KindInteger:
+		if p.Default != "" {
+			return p.Default
+		}
+	case connector.KindSecret:
+		return `""`
+	}
+	return strconv.Quote(p.Default)
+}
+
+func encode(v any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(v)
+	return out.Bytes(), err
+}

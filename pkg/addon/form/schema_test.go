@@ -1,0 +1,176 @@
+package form
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseRefusesWhatWouldHarmASchemaLibrary(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ schema, want string }{
+		"reference to an address":    {`{"properties": {"a": {"$ref": "http://127.0.0.1:1/x"}}}`, "no reference within the schema"},
+		"reference to a file":        {`{"properties": {"a": {"$ref": "file:///etc/passwd"}}}`, "no reference within the schema"},
+		"relative reference":         {`{"properties": {"a": {"$ref": "other.json#/a"}}}`, "no reference within the schema"},
+		"escaped reference":          {`{"properties": {"a": {"$ref": "#/%2e"}}}`, "no reference within the schema"},
+		"reference that is no text":  {`{"properties": {"a": {"$ref": 1}}}`, "no reference within the schema"},
+		"reference to nowhere":       {`{"properties": {"a": {"$ref": "#/definitions/b"}}}`, "leads nowhere"},
+		"reference to itself":        {`{"properties": {"a": {"$ref": "#/properties/a"}}}`, "leads back to itself"},
+		"reference to the root":      {`{"properties": {"a": {"$ref": "#"}}}`, "leads back to itself"},
+		"cycle over two definitions": {`{"properties": {"a": {"$ref": "#/definitions/b"}}, "definitions": {"b": {"$ref": "#/definitions/c"}, "c": {"not": {"$ref": "#/definitions/b"}}}}`, "leads back to itself"},
+		"cycle into a parent":        {`{"properties": {"a": {"$ref": "#/definitions/b/items"}}, "definitions": {"b": {"items": {"not": {"$ref": "#/definitions/b"}}}}}`, "leads back to itself"},
+		"base address":               {`{"id": "http://127.0.0.1:1/", "properties": {"a": {"$ref": "#/definitions/b"}}, "definitions": {"b": {}}}`, "changes what references mean"},
+		"hidden behind an example":   {`{"properties": {"a": {"$ref": "#/properties/b/default"}, "b": {"default": {"$ref": "http://127.0.0.1:1/"}}}}`, "no reference within the schema"},
+		"same key twice":             {`{"properties": {"a": {}, "a": {}}}`, "#/properties/a: occurs twice"},
+		"nested too deeply":          {strings.Repeat(`{"not": `, 100) + `{}` + strings.Repeat(`}`, 100), "levels deep"},
+		"other draft":                {`{"$schema": "http://json-schema.org/draft-07/schema#"}`, "forms are http://json-schema.org/draft-04/schema#"},
+		"no schema":                  {`{"properties": {"a": {"type": "text"}}}`, "not a valid draft-04 schema"},
+		"too large":                  {`{"title": "` + strings.Repeat("x", maxSchema) + `"}`, "takes less than"},
+		"list":                       {`[]`, "not a JSON object"},
+		"null":                       {`null`, "not a JSON object"},
+		"empty":                      {``, "empty"},
+		"cut off":                    {`{"a": [1,`, "not JSON"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Parse([]byte(test.schema))
+			require.Error(t, err)
+			assert.Contains(t, err.Error(), test.want)
+		})
+	}
+}
+
+func TestParseRefusesSchemasThatGrowByReference(t *testing.T) {
+	t.Parallel()
+	// Each definition uses the next one twice: forty of them stand for a trillion schemas.
+	var b strings.Builder
+	b.WriteString(`{"allOf": [{"$ref": "#/definitions/d0"}], "definitions": {`)
+	for i := range 40 {
+		fmt.Fprintf(&b, `"d%d": {"allOf": [{"$ref": "#/definitions/d%d"}, {"$ref": "#/definitions/d%d"}]},`, i, i+1, i+1)
+	}
+	b.WriteString(`"d40": {}}}`)
+	_, err := Parse([]byte(b.String()))
+	require.Error(t, err)
+	assert.Contains(t, err.Error(), "with all references written out")
+}
+
+func TestParseAcceptsSharedDefinitions(t *testing.T) {
+	t.Parallel()
+	schema, err := Parse([]byte(`{
+		"$schema": "http://json-schema.org/draft-04/schema#",
+		"type": "object",
+		"properties": {"id": {"type": "string"}, "$ref": {"type": "string"}, "a": {"$ref": "#/definitions/host"}, "b": {"$ref": "#/definitions/host"}, "c": {"default": {"id": "x"}}},
+		"definitions": {"host": {"type": "string", "pattern": "^[a-z.]+$"}}
+	}`))
+	require.NoError(t, err)
+	problems, err := schema.Check(map[string]any{"a": "x.y", "b": "X"})
+	require.NoError(t, err)
+	assert.Equal(t, []Problem{{"b", "does not match pattern '^[a-z.]+$'"}}, problems)
+}
+
+func TestCheckNamesEveryProblemWithoutItsValue(t *testing.T) {
+	t.Parallel()
+	schema, err := Parse([]byte(`{
+		"type": "object", "additionalProperties": false, "required": ["url", "password", "size"],
+		"properties": {
+			"url": {"type": "string", "pattern": "^https://.+$", "examples": ["https://example.com"]},
+			"password": {"type": "string", "format": "password", "minLength": 8},
+			"size": {"type": "integer"},
+			"kind": {"enum": ["a", "b"]}
+		}}`))
+	require.NoError(t, err)
+	problems, err := schema.Check(map[string]any{"url": "ftp://leak-1", "password": "leak-2", "kind": "leak-3", "other": "leak-4"})
+	require.NoError(t, err)
+	assert.Equal(t, []Problem{
+		{"kind", `must be one of the following: "a", "b"`},
+		{"other", "is no field of the form"},
+		{"password", "string length must be greater than or equal to 8"},
+		{"size", "is required and has no value"},
+		{"url", "does not match pattern '^https://.+$'; for example https://example.com"},
+	}, problems)
+
+	problems, err = schema.Check(map[string]any{"url": "https://x", "password": "long enough", "size": 3})
+	require.NoError(t, err)
+	assert.Empty(t, problems)
+	assert.Equal(t, []string{"password"}, schema.Secrets())
+	assert.Equal(t, []string{"kind", "password", "size", "url"}, schema.Names())
+	assert.Equal(t, []string{"password", "size", "url"}, schema.Required())
+}
+
+func TestCheckAcceptsNoParameters(t *testing.T) {
+	t.Parallel()
+	schema, err := Parse([]byte(`{"type": "object"}`))
+	require.NoError(t, err)
+	problems, err := schema.Check(nil)
+	require.NoError(t, err)
+	assert.Empty(t, problems)
+	_, err = schema.Check(map[string]any{"a": func() {}})
+	assert.ErrorContains(t, err, "cannot be written as JSON")
+}
+
+func TestSampleFillsRequiredFields(t *testing.T) {
+	t.Parallel()
+	schema, err := Parse([]byte(`{
+		"type": "object",
+		"required": ["default", "example", "enum", "integer", "exclusive", "boolean", "list", "object", "pattern", "range", "uri", "host", "mail", "long", "plain"],
+		"properties": {
+			"default": {"type": "string", "default": "d", "examples": ["e"]},
+			"example": {"type": "string", "examples": ["e"], "enum": ["a", "e"]},
+			"enum": {"enum": ["a"]},
+			"integer": {"type": "integer", "minimum": 5},
+			"exclusive": {"type": "integer", "minimum": -1, "exclusiveMinimum": true},
+			"boolean": {"type": "boolean"},
+			"list": {"type": "array"},
+			"object": {"type": "object"},
+			"pattern": {"type": "string", "pattern": "^[a-z]{3}(-(x|y)+)?\\.[^a-z]\\S$"},
+			"range": {"type": "string", "pattern": "^[#-%].$"},
+			"uri": {"type": "string", "format": "uri"},
+			"host": {"type": "string", "format": "hostname"},
+			"mail": {"type": "string", "format": "email"},
+			"long": {"type": "string", "minLength": 10},
+			"plain": {"type": "string"},
+			"optional": {"type": "string"}
+		}}`))
+	require.NoError(t, err)
+	sample, err := schema.Sample()
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{
+		"default": "d", "example": "e", "enum": "a", "integer": 5.0, "exclusive": 0.0, "boolean": false,
+		"list": []any{}, "object": map[string]any{}, "pattern": "aaa.Aa", "range": "#x",
+		"uri": "https://example.com", "host": "example.com", "mail": "user@example.com", "long": "xxxxxxxxxx", "plain": "sample",
+	}, sample)
+
+	schema, err = Parse([]byte(`{"required": ["a"], "properties": {"a": {"type": "string", "pattern": "^\\bx\\B$"}}}`))
+	require.NoError(t, err)
+	_, err = schema.Sample()
+	assert.ErrorContains(t, err, "give the field examples")
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"$schema": "http://json-schema.org/draft-04/schema#", "type": "object", "properties": {"a": {"$ref": "#/definitions/b"}}, "definitions": {"b": {"type": "string", "pattern": "^a$"}}}`))
+	f.Add([]byte(`{"allOf": [{"$ref": "#/definitions/a"}], "definitions": {"a": {"not": {"$ref": "#/definitions/a"}}}}`))
+	f.Add([]byte(`{"required": ["a"], "properties": {"a": {"enum": [1, [2]], "default": null}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		schema, err := Parse(data)
+		if err != nil {
+			return
+		}
+		// What was accepted can be used, and the broker's view of it can be asked for.
+		if _, err := schema.Check(map[string]any{"a": "x"}); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = schema.Sample()
+		if CheckLoad(data) == nil {
+			if _, err := Lost(data); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Unstorable(data); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
