@@ -130,6 +130,14 @@ func (l ValueList) List(in expression.Input) ([]string, error) {
 // Uses says whether the value is an expression that uses one of the names, such as "item".
 func (v Value) Uses(names ...string) bool { return v.program != nil && v.program.Uses(names...) }
 
+// Reads returns the names of the request's headers and query parameters that the value reads.
+func (v Value) Reads() (headers, queries []string) {
+	if v.program == nil {
+		return nil, nil
+	}
+	return v.program.Headers(), v.program.Queries()
+}
+
 // IsExpression says whether the value has to be evaluated; otherwise it is a literal or not set.
 func (v Value) IsExpression() bool { return strings.HasPrefix(v.text, "=") }
 

@@ -61,6 +61,8 @@ type Program struct {
 	params     []string
 	secretRefs []string
 	names      []string
+	headers    []string
+	queries    []string
 	rawText    bool
 	code       *vm.Program
 }
@@ -73,6 +75,13 @@ func (p *Program) Parameters() []string { return p.params }
 
 // SecretRefs are the names of the parameters that the expression only points to, by secretRef, sorted.
 func (p *Program) SecretRefs() []string { return p.secretRefs }
+
+// Headers and Queries are the names of the request's headers and query parameters that the expression
+// reads, sorted.
+func (p *Program) Headers() []string { return p.headers }
+
+// Queries are described with Headers.
+func (p *Program) Queries() []string { return p.queries }
 
 // Uses says whether the expression uses one of the names, such as "item".
 func (p *Program) Uses(names ...string) bool {
@@ -100,7 +109,7 @@ func Compile(source string, scope Scope, kind Kind) (*Program, error) {
 	if b.bind(&tree.Node); b.err != nil {
 		return nil, b.err
 	}
-	p := &Program{source: source, kind: kind, params: b.params, secretRefs: b.secretRefs, names: b.names}
+	p := &Program{source: source, kind: kind, params: b.params, secretRefs: b.secretRefs, names: b.names, headers: b.headers, queries: b.queries}
 	if kind == Any {
 		p.rawText = isRawText(tree.Node)
 		keepRaw(&tree.Node)

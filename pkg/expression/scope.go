@@ -54,7 +54,7 @@ var placed = map[string][]Scope{
 	"header": {Delivery, Item, Response}, "form": {Delivery, Item}, "query": {Delivery, Item}, "path": {Delivery, Item},
 	"rawBody": {Delivery, Item}, "content": {Delivery, Item}, "contentType": {Delivery, Item, Response},
 	"item": {Item, Discovery, Webhook}, "itemJSON": {Item, Discovery, Webhook}, "index": {Item, Discovery},
-	"type": {Delivery, Item, Relay}, "topic": {Delivery, Item, Webhook}, "version": {Delivery, Item, Relay},
+	"type": {Delivery, Item, Relay}, "topic": {Delivery, Item, Webhook}, "version": {Relay},
 	"id": {Webhook, Relay}, "callback": {Webhook, Manual},
 	"source": {Relay}, "subject": {Relay}, "time": {Relay}, "data": {Relay},
 	"status": {Response}, "response": {Response},
@@ -83,6 +83,8 @@ type binder struct {
 	params     []string
 	secretRefs []string
 	names      []string
+	headers    []string
+	queries    []string
 	err        error
 }
 
@@ -163,6 +165,10 @@ func (b *binder) call(name string, n *ast.CallNode) {
 			b.use(&b.params, literal.Value)
 		case name == "secretRef":
 			b.use(&b.secretRefs, literal.Value)
+		case name == "header":
+			b.use(&b.headers, literal.Value)
+		case name == "query":
+			b.use(&b.queries, literal.Value)
 		}
 	default:
 		b.fail(n, `%s() takes a plain text, as in %s("name")`, name, name)
