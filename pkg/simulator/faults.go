@@ -36,8 +36,8 @@ type Fault struct {
 
 	// Latency is waited before the request is looked at.
 	Latency time.Duration
-	// Status is answered instead of doing the work, with Body (default: the status text) as ContentType
-	// (default: text/plain) and, if RetryAfter is above 0, a Retry-After header of that many seconds.
+	// Status is answered instead of doing the work, with Body (default: none) as ContentType (default:
+	// text/plain) and, if RetryAfter is above 0, a Retry-After header of that many seconds.
 	Status      int
 	RetryAfter  int
 	Body        string

@@ -1,11 +1,13 @@
 package simulator
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
+	"github.com/kyma-connectors/kyma-connectors/pkg/simulator/internal/kube"
 )
 
 // Generation says which Kyma is simulated.
@@ -27,6 +29,12 @@ const (
 	PartKubernetes = "kubernetes"
 	PartPublisher  = "publisher"
 	PartGateway    = "gateway"
+)
+
+// Namespaces in which Kyma's own parts live.
+const (
+	systemNamespace      = "kyma-system"
+	integrationNamespace = "kyma-integration"
 )
 
 // KymaOptions say what NewKyma makes. The zero value is a current Kyma without Applications.
@@ -53,12 +61,37 @@ type KymaOptions struct {
 	// SystemClient is what the Application Registry fetches specifications with and the Application
 	// Gateway calls systems with; nil means a client with a time-out of 20 s.
 	SystemClient *http.Client
+	// GatewayCache is how long the Application Gateway goes on with what it has read of an Application and
+	// its Secrets. The real one does for 5 minutes each; 0 means that changes are seen at once.
+	GatewayCache time.Duration
 	// SinkClient delivers events to the sinks of Subscriptions; nil means that they are only recorded.
 	SinkClient *http.Client
 	// RedeliverAfter is the wait before a refused delivery is repeated (0 means the real 30 s), at most
 	// MaxDeliveries times in all (0 means the real 100).
 	RedeliverAfter time.Duration
 	MaxDeliveries  int
+}
+
+func (o KymaOptions) withDefaults() KymaOptions {
+	if o.Generation == "" {
+		o.Generation = Current
+	}
+	if o.RegistryWork == 0 {
+		o.RegistryWork = 5 * time.Millisecond
+	}
+	if o.RegistryWriteTimeout == 0 {
+		o.RegistryWriteTimeout = 10 * time.Second
+	}
+	if o.SystemClient == nil {
+		o.SystemClient = &http.Client{Timeout: 20 * time.Second}
+	}
+	if o.RedeliverAfter == 0 {
+		o.RedeliverAfter = 30 * time.Second
+	}
+	if o.MaxDeliveries == 0 {
+		o.MaxDeliveries = 100
+	}
+	return o
 }
 
 // Published is one event that the publisher took, as its subscribers see it.
@@ -68,7 +101,7 @@ type Published struct {
 	Event event.Event
 	// Subject is what the event backend knows it by, such as "kyma.demo.order.created.v1".
 	Subject string
-	// Legacy says that it came by the legacy route, which publishes each event twice.
+	// Legacy says that it came by the legacy route, which publishes each event twice on a current Kyma.
 	Legacy bool
 	// Subscriptions are the namespaced names of those that get it. Empty means that nobody wanted it: the
 	// publisher accepted it, and it was dropped.
@@ -84,9 +117,9 @@ type KymaCounts struct {
 	RegistryWrites, KubernetesWrites int
 	// Orphans are access Services that no service of an Application refers to.
 	Orphans int
-	// Accepted events are Subscribed (somebody gets them) plus Dropped. An event by the legacy route counts once.
+	// Accepted requests to publish are Subscribed (somebody gets the event) or Dropped.
 	Accepted, Subscribed, Dropped int
-	// Refused are requests to publish that were answered with 4xx or 5xx.
+	// Refused are requests to publish that were answered with 4xx or 5xx, or not at all.
 	Refused int
 	// Delivered and Undelivered are deliveries to sinks: done, and given up.
 	Delivered, Undelivered int
@@ -94,45 +127,131 @@ type KymaCounts struct {
 
 // Kyma is one simulated cluster. Its methods may be called while it serves.
 type Kyma struct {
-	options KymaOptions
-	faults  Faults
-	calls   callLog
+	options   KymaOptions
+	faults    Faults
+	calls     callLog
+	cluster   *kube.Server
+	resources resources
+	registry  *registry
+	publisher *publisher
+	gateway   *gateway
 
-	mu        sync.Mutex
-	published []Published
+	mu     sync.Mutex
+	counts KymaCounts
 }
 
-// NewKyma makes a cluster. Close it at the end.
-func NewKyma(o KymaOptions) *Kyma {
-	if o.Generation == "" {
-		o.Generation = Current
+// NewKyma makes a cluster. It is an error if an Application or a namespace has a name that Kubernetes
+// refuses. Close it at the end.
+func NewKyma(o KymaOptions) (*Kyma, error) {
+	k := &Kyma{options: o.withDefaults(), resources: newResources(o.Generation)}
+	version := "v1.36.3"
+	if o.Generation == Old {
+		version = "v1.20.7"
+	} else {
+		k.resources.subscriptions.Control = judge
 	}
-	return &Kyma{options: o}
+	k.cluster = kube.New(kube.Options{Resources: k.resources.all(), Version: version, Token: o.Token})
+	k.registry = newRegistry(k)
+	k.publisher = newPublisher(k)
+	k.gateway = newGateway(k)
+	return k, k.furnish()
+}
+
+// furnish makes the objects that a fresh cluster has.
+func (k *Kyma) furnish() error {
+	namespaces := append([]string{"default", "kube-system", "istio-system", systemNamespace}, k.options.Namespaces...)
+	if k.options.Generation == Old {
+		namespaces = append(namespaces, integrationNamespace)
+	}
+	seen := map[string]bool{}
+	for _, name := range namespaces {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		if _, err := k.cluster.Create(k.cluster.Namespaces(), kube.Object{"metadata": map[string]any{"name": name}}); err != nil {
+			return err
+		}
+	}
+	type item struct {
+		resource *kube.Resource
+		object   kube.Object
+	}
+	items := []item{
+		{k.resources.services, serviceObject(systemNamespace, "central-application-gateway", 8080, 8082)},
+		{k.resources.services, serviceObject(systemNamespace, "eventing-publisher-proxy", 80)},
+		{k.resources.deployments, kube.Object{
+			"metadata": map[string]any{"name": "central-application-gateway", "namespace": systemNamespace},
+			"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{
+				"name": "central-application-gateway", "args": []any{"--proxyPort=8080", "--proxyPortCompass=8082", "--applicationSecretsNamespace=" + systemNamespace},
+			}}}}},
+		}},
+	}
+	if k.options.Generation == Old {
+		items = []item{
+			{k.resources.services, serviceObject(integrationNamespace, "application-registry-external-api", 8081)},
+			{k.resources.services, serviceObject(systemNamespace, "eventing-event-publisher-proxy", 80)},
+		}
+	} else {
+		items = append(items, item{k.resources.eventings, kube.Object{
+			"apiVersion": k.resources.eventings.APIVersion(), "kind": k.resources.eventings.Kind,
+			"metadata": map[string]any{"name": "eventing", "namespace": systemNamespace},
+			"spec":     map[string]any{"backend": map[string]any{"type": "NATS", "config": map[string]any{"eventTypePrefix": typePrefix}}},
+			"status":   map[string]any{"state": "Ready", "publisherService": "eventing-publisher-proxy." + systemNamespace},
+		}})
+	}
+	for _, name := range k.options.Applications {
+		items = append(items, item{k.resources.applications, k.applicationObject(name)})
+	}
+	for _, item := range items {
+		if _, err := k.cluster.Create(item.resource, item.object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Kyma) applicationObject(name string) kube.Object {
+	return kube.Object{
+		"apiVersion": k.resources.applications.APIVersion(), "kind": k.resources.applications.Kind,
+		"metadata": map[string]any{"name": name},
+		"spec":     map[string]any{"description": "Application " + name, "services": []any{}},
+	}
+}
+
+func serviceObject(namespace, name string, ports ...int) kube.Object {
+	list := []any{}
+	for _, port := range ports {
+		list = append(list, map[string]any{"name": fmt.Sprintf("http-%d", port), "port": port, "targetPort": port})
+	}
+	return kube.Object{
+		"metadata": map[string]any{"name": name, "namespace": namespace, "labels": map[string]any{"app": name}},
+		"spec":     map[string]any{"ports": list, "selector": map[string]any{"app": name}},
+	}
 }
 
 // Close stops deliveries that are still being tried and waits for their end.
-func (k *Kyma) Close() {}
+func (k *Kyma) Close() { k.publisher.close() }
 
-// Registry is the Application Registry; its paths begin with /{application}/v1/metadata. It answers 404
-// for everything in a current Kyma, which has none.
-func (k *Kyma) Registry() http.Handler { return k.part(PartRegistry, http.NotFoundHandler()) }
+// Registry is the Application Registry; its paths begin with /{application}/v1/metadata. A current Kyma
+// has none: there it answers 404 to everything.
+func (k *Kyma) Registry() http.Handler {
+	if k.options.Generation == Old {
+		return k.part(PartRegistry, k.registry)
+	}
+	return k.part(PartRegistry, http.NotFoundHandler())
+}
 
 // KubeAPI is the Kubernetes API.
-func (k *Kyma) KubeAPI() http.Handler { return k.part(PartKubernetes, http.NotFoundHandler()) }
+func (k *Kyma) KubeAPI() http.Handler { return k.part(PartKubernetes, k.cluster) }
 
 // Publisher is the event publisher: /publish, /{application}/v1/events,
 // /{application}/v1/events/subscribed, /healthz and /readyz.
-func (k *Kyma) Publisher() http.Handler { return k.part(PartPublisher, http.NotFoundHandler()) }
+func (k *Kyma) Publisher() http.Handler { return k.part(PartPublisher, k.publisher) }
 
-// ApplicationGateway is what a workload calls registered APIs through: /{application}/{service}/{path}.
-func (k *Kyma) ApplicationGateway() http.Handler { return k.part(PartGateway, http.NotFoundHandler()) }
-
-// Hosts lists every in-cluster host and port of this generation with its handler. Names that depend on
-// Applications and services are there for those that exist at the time of the call; Handler needs no list.
-func (k *Kyma) Hosts() map[string]http.Handler { return map[string]http.Handler{} }
-
-// Handler serves every in-cluster host by the request's Host header; hosts that nobody serves answer 502.
-func (k *Kyma) Handler() http.Handler { return http.NotFoundHandler() }
+// ApplicationGateway is what a workload calls registered APIs through, by
+// /{application}/{normalised display name}/{path}. An old Kyma has one host per service instead (see Hosts).
+func (k *Kyma) ApplicationGateway() http.Handler { return k.part(PartGateway, k.gateway) }
 
 // Faults is what goes wrong; the parts are PartRegistry, PartKubernetes, PartPublisher and PartGateway.
 func (k *Kyma) Faults() *Faults { return &k.faults }
@@ -141,19 +260,42 @@ func (k *Kyma) Faults() *Faults { return &k.faults }
 func (k *Kyma) Calls(part string) []Call { return k.calls.list(part) }
 
 // Events returns every event that was accepted, in order, wanted or not.
-func (k *Kyma) Events() []Published {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return append([]Published{}, k.published...)
-}
+func (k *Kyma) Events() []Published { return k.publisher.events() }
 
 // Counts returns what happened so far.
-func (k *Kyma) Counts() KymaCounts { return KymaCounts{} }
-
-// Subscribe makes a ready Subscription (and the Service that is its sink, if it is missing) for events of
-// a source, which is the name of the Application, and types such as "Account.Root.Created.v1".
-func (k *Kyma) Subscribe(namespace, name, source string, types ...string) error { return nil }
+func (k *Kyma) Counts() KymaCounts {
+	k.mu.Lock()
+	counts := k.counts
+	k.mu.Unlock()
+	k.publisher.count(&counts)
+	counts.Orphans = k.registry.orphans()
+	return counts
+}
 
 func (k *Kyma) part(name string, handler http.Handler) http.Handler {
-	return part{name: name, handler: handler, faults: &k.faults, calls: &k.calls, latency: k.options.Latency}
+	return part{name: name, handler: handler, faults: &k.faults, calls: &k.calls, latency: k.options.Latency, after: k.count}
+}
+
+// count counts one request after it was answered.
+func (k *Kyma) count(c Call) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	reading := c.Method == http.MethodGet || c.Method == http.MethodHead
+	switch {
+	case reading:
+	case c.Part == PartRegistry:
+		k.counts.RegistryWrites++
+	case c.Part == PartKubernetes:
+		k.counts.KubernetesWrites++
+	case c.Part == PartPublisher && (c.Status == 0 || c.Status >= 400):
+		k.counts.Refused++
+	}
+}
+
+// secretsNamespace is where the Application Gateway looks for Secrets.
+func (k *Kyma) secretsNamespace() string {
+	if k.options.Generation == Old {
+		return integrationNamespace
+	}
+	return systemNamespace
 }

@@ -57,6 +57,7 @@ type part struct {
 	faults  *Faults
 	calls   *callLog
 	latency time.Duration
+	after   func(Call) // may be nil
 }
 
 // ServeHTTP implements http.Handler.
@@ -65,9 +66,13 @@ func (p part) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.faults.ServeHTTP(w, r)
 		return
 	}
-	status := &statusWriter{ResponseWriter: w}
+	path, status := r.URL.Path, &statusWriter{ResponseWriter: w}
 	defer func() {
-		p.calls.add(Call{Part: p.name, Method: r.Method, Path: r.URL.Path, Status: status.code()})
+		call := Call{Part: p.name, Method: r.Method, Path: path, Status: status.code()}
+		p.calls.add(call)
+		if p.after != nil {
+			p.after(call)
+		}
 	}()
 	fault := p.faults.next(p.name, r)
 	latency := p.latency
@@ -117,20 +122,18 @@ const loginPage = `<!DOCTYPE html>
 `
 
 func (f *Fault) writeStatus(answer *bufferedAnswer) {
-	body := f.Body
-	if body == "" {
-		body = http.StatusText(f.Status) + "\n"
+	if f.Body != "" {
+		contentType := f.ContentType
+		if contentType == "" {
+			contentType = "text/plain; charset=utf-8"
+		}
+		answer.header.Set("Content-Type", contentType)
 	}
-	contentType := f.ContentType
-	if contentType == "" {
-		contentType = "text/plain; charset=utf-8"
-	}
-	answer.header.Set("Content-Type", contentType)
 	if f.RetryAfter > 0 {
 		answer.header.Set("Retry-After", strconv.Itoa(f.RetryAfter))
 	}
 	answer.status = f.Status
-	answer.body.WriteString(body)
+	answer.body.WriteString(f.Body)
 }
 
 // send hands out a finished answer, truncated or slowly if the fault says so.
