@@ -76,6 +76,7 @@ func Rules() []Rule {
 			Never:   []string{"pkg/gateway/...", "pkg/addon/...", helm, cobra},
 		},
 		// The cluster client is the one package of Kyma's that its siblings share.
+		{Package: "pkg/kyma/kube/kubetest", Ours: []string{"pkg/simulator"}, Others: []string{kubernetes}},
 		{
 			Package: "pkg/kyma/application",
 			Ours:    with("pkg/registration", "pkg/connector", "pkg/event", "pkg/secret", "pkg/expression", "pkg/kyma/kube"),

@@ -19,17 +19,24 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/kube/kubetest"
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
+	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
 )
 
 const secretPath = "/api/v1/namespaces/apps/secrets/made"
 
 func start(t *testing.T) (*kubetest.Server, *kube.Client) {
 	t.Helper()
-	server := kubetest.New()
+	server, err := kubetest.New(simulator.KymaOptions{Namespaces: []string{"apps", "a", "b"}})
+	require.NoError(t, err)
 	t.Cleanup(server.Close)
 	client, err := kube.NewForConfig(server.Config(), kube.Options{UserAgent: "test"})
 	require.NoError(t, err)
 	return server, client
+}
+
+func put(t *testing.T, server *kubetest.Server, path, object string) {
+	t.Helper()
+	require.NoError(t, server.Put(path, object))
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {
@@ -102,7 +109,7 @@ func TestAbsenceIsToldApart(t *testing.T) {
 	assert.True(t, kube.IsNotFound(err))
 	assert.False(t, kube.IsNotServed(err), "the resource is there, the object is not")
 
-	server.Serve("applicationconnector.kyma-project.io", "")
+	server.SetFault(func(kubetest.Call, bool) http.HandlerFunc { return kubetest.NotServed })
 	_, err = client.Get(t.Context(), kube.Application("shop"))
 	assert.True(t, kube.IsNotServed(err))
 	assert.ErrorContains(t, err, "does not serve applications.applicationconnector.kyma-project.io")
@@ -111,19 +118,25 @@ func TestAbsenceIsToldApart(t *testing.T) {
 func TestDiscovery(t *testing.T) {
 	t.Parallel()
 	server, client := start(t)
-	server.Serve("eventing.kyma-project.io", "v1alpha1", "subscriptions")
-	server.Serve("eventing.kyma-project.io", "v1alpha2", "subscriptions", "subscriptions/status")
-
 	versions, err := client.Versions(t.Context(), "eventing.kyma-project.io")
 	require.NoError(t, err)
-	assert.Equal(t, []string{"v1alpha2", "v1alpha1"}, versions)
+	assert.Equal(t, []string{"v1alpha2"}, versions)
 	resources, err := client.Resources(t.Context(), "eventing.kyma-project.io", "v1alpha2")
 	require.NoError(t, err)
-	assert.Equal(t, []string{"subscriptions", "subscriptions/status"}, resources)
+	assert.Contains(t, resources, "subscriptions")
 
-	versions, err = client.Versions(t.Context(), "gateway.kyma-project.io")
+	versions, err = client.Versions(t.Context(), "eventing.knative.dev")
 	require.NoError(t, err)
 	assert.Empty(t, versions, "a group that is not served is no error")
+
+	server.SetFault(func(kubetest.Call, bool) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"versions": [{"version": "v1"}, {"version": "v2"}], "preferredVersion": {"version": "v2"}}`)
+		}
+	})
+	versions, err = client.Versions(t.Context(), "gateway.kyma-project.io")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"v2", "v1"}, versions, "the preferred one first")
 
 	server.SetFault(func(kubetest.Call, bool) http.HandlerFunc { return kubetest.Status(403, "Forbidden", "no") })
 	_, err = client.Resources(t.Context(), "eventing.kyma-project.io", "v1alpha2")
@@ -133,9 +146,9 @@ func TestDiscovery(t *testing.T) {
 func TestListFindsLabelledObjectsOfOneOrAllNamespaces(t *testing.T) {
 	t.Parallel()
 	server, client := start(t)
-	server.Put("/api/v1/namespaces/a/secrets/one", `{"metadata": {"labels": {"owner": "me"}}}`)
-	server.Put("/api/v1/namespaces/b/secrets/two", `{"metadata": {"labels": {"owner": "me"}}}`)
-	server.Put("/api/v1/namespaces/b/secrets/three", `{}`)
+	put(t, server, "/api/v1/namespaces/a/secrets/one", `{"metadata": {"labels": {"owner": "me"}}}`)
+	put(t, server, "/api/v1/namespaces/b/secrets/two", `{"metadata": {"labels": {"owner": "me"}}}`)
+	put(t, server, "/api/v1/namespaces/b/secrets/three", `{}`)
 	for namespace, want := range map[string]int{"": 2, "b": 1} {
 		found, err := client.List(t.Context(), kube.Secret(namespace, ""), "owner=me")
 		require.NoError(t, err)
@@ -193,7 +206,7 @@ func TestModifyConverges(t *testing.T) {
 			server, client := start(t)
 			modify := client.CreateOrModify
 			if test.exists {
-				server.Put(secretPath, `{"data": {"old": "MQ=="}}`)
+				put(t, server, secretPath, `{"data": {"old": "MQ=="}}`)
 				modify = client.Modify
 			}
 			server.SetFault(test.fault)
@@ -210,12 +223,12 @@ func TestModifyConverges(t *testing.T) {
 func TestModifyMergesWithOthers(t *testing.T) {
 	t.Parallel()
 	server, client := start(t)
-	server.Put(secretPath, `{"data": {"old": "MQ=="}}`)
+	put(t, server, secretPath, `{"data": {"old": "MQ=="}}`)
 	first := true
-	server.BeforeUpdate(func(path string) {
-		if first {
+	server.Meanwhile(func(call kubetest.Call) {
+		if first && call.Method == http.MethodPut {
 			first = false
-			server.Put(path, `{"data": {"old": "MQ==", "theirs": "Mg=="}}`)
+			put(t, server, call.Path, `{"data": {"old": "MQ==", "theirs": "Mg=="}}`)
 		}
 	})
 	calls := 0
@@ -264,13 +277,13 @@ func TestRemove(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, removed, "nothing was there")
 
-	server.Put(secretPath, `{"metadata": {"labels": {"owner": "somebody"}}}`)
+	put(t, server, secretPath, `{"metadata": {"labels": {"owner": "somebody"}}}`)
 	removed, err = client.Remove(t.Context(), ref, mine)
 	require.NoError(t, err)
 	assert.False(t, removed, "it is not ours")
 	assert.NotNil(t, server.Object(secretPath))
 
-	server.Put(secretPath, `{"metadata": {"labels": {"owner": "me"}}}`)
+	put(t, server, secretPath, `{"metadata": {"labels": {"owner": "me"}}}`)
 	cut := true
 	server.SetFault(func(call kubetest.Call, done bool) http.HandlerFunc {
 		if call.Method == http.MethodDelete && done && cut {
@@ -289,10 +302,10 @@ func TestDeleteMindsWhatWasRead(t *testing.T) {
 	t.Parallel()
 	server, client := start(t)
 	ref := kube.Secret("apps", "made")
-	server.Put(secretPath, `{}`)
+	put(t, server, secretPath, `{}`)
 	object, err := client.Get(t.Context(), ref)
 	require.NoError(t, err)
-	server.Put(secretPath, `{"data": {"theirs": "MQ=="}}`)
+	put(t, server, secretPath, `{"data": {"theirs": "MQ=="}}`)
 	assert.True(t, kube.IsConflict(client.Delete(t.Context(), ref, object)))
 	require.NoError(t, client.Delete(t.Context(), ref, nil))
 }
@@ -300,7 +313,7 @@ func TestDeleteMindsWhatWasRead(t *testing.T) {
 func TestConnectionSettings(t *testing.T) {
 	t.Parallel()
 	server, _ := start(t)
-	server.Put("/apis/applicationconnector.kyma-project.io/v1alpha1/applications/shop", `{}`)
+	put(t, server, "/apis/applicationconnector.kyma-project.io/v1alpha1/applications/shop", `{"apiVersion": "applicationconnector.kyma-project.io/v1alpha1", "kind": "Application"}`)
 	directory := t.TempDir()
 	good := filepath.Join(directory, "good")
 	require.NoError(t, os.WriteFile(good, []byte(`

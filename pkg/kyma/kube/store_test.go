@@ -3,6 +3,7 @@ package kube_test
 import (
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestEnsureSecretKeepsWhatIsThere(t *testing.T) {
 			t.Parallel()
 			server, client := start(t)
 			if test.held != "" {
-				server.Put(secretPath, test.held)
+				put(t, server, secretPath, test.held)
 			}
 			ensure := func() []string {
 				written, err := client.EnsureSecret(t.Context(), kube.Secret("apps", "made"),
@@ -54,12 +55,17 @@ func TestEnsureSecretKeepsWhatIsThere(t *testing.T) {
 
 func TestBrokenSecretIsNotOverwritten(t *testing.T) {
 	t.Parallel()
-	for _, held := range []string{`{"data": {"user": "%%%"}}`, `{"data": {"user": 1}}`} {
+	for _, data := range []string{`{"user": "%%%"}`, `{"user": 1}`} {
 		server, client := start(t)
-		server.Put(secretPath, held)
+		server.SetFault(func(call kubetest.Call, _ bool) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) {
+				assert.False(t, call.Write())
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, `{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "made"}, "data": `+data+`}`)
+			}
+		})
 		_, err := client.EnsureSecret(t.Context(), kube.Secret("apps", "made"), map[string]secret.Text{"a": secret.New("b")}, nil)
 		require.ErrorContains(t, err, "secret made cannot be read")
-		assert.Empty(t, server.Writes())
 	}
 }
 
@@ -77,7 +83,7 @@ func TestConfigMapIsWrittenOnlyWhenItChanges(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, data, held)
 	}
-	server.Put(path, `{"metadata": {"labels": {"theirs": "1"}}, "data": {"b": "2"}}`)
+	put(t, server, path, `{"metadata": {"labels": {"theirs": "1"}}, "data": {"b": "2"}}`)
 	require.NoError(t, client.WriteConfigMap(t.Context(), ref, map[string]string{"b": "2"}, labels))
 	assert.Equal(t, map[string]any{"theirs": "1", "owner": "me"}, server.Object(path)["metadata"].(map[string]any)["labels"])
 }
@@ -119,12 +125,11 @@ func TestUnreadableStateIsForgotten(t *testing.T) {
 		"no digests":     `{"data": {"key": "a2V5"}}`,
 		"garbage":        `{"data": {"key": "a2V5", "digests": "` + encode("garbage") + `"}}`,
 		"null":           `{"data": {"key": "a2V5", "digests": "` + encode("null") + `"}}`,
-		"broken base 64": `{"data": {"key": "%"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, client := start(t)
-			server.Put(secretPath, held)
+			put(t, server, secretPath, held)
 			store := kube.NewStateStore(client, "apps", "made", nil)
 			loaded, err := store.Load(t.Context())
 			require.NoError(t, err)
