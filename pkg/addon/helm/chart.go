@@ -1,0 +1,129 @@
+// Package helm is the one place that knows the Helm SDK: it loads a chart, renders it and installs it.
+package helm
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+)
+
+// Chart is a loaded chart. It is immutable and safe for concurrent use.
+type Chart struct{ chart *chart.Chart }
+
+// Load loads a chart from its files: names relative to the chart, and content. Nothing is read from disk
+// or fetched; a values schema that would make Helm fetch something is refused.
+func Load(files iter.Seq2[string, []byte]) (*Chart, error) {
+	var buffered []*loader.BufferedFile
+	for name, data := range files {
+		buffered = append(buffered, &loader.BufferedFile{Name: name, Data: data})
+	}
+	c, err := loader.LoadFiles(buffered)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSchemas(c); err != nil {
+		return nil, err
+	}
+	return &Chart{chart: c}, nil
+}
+
+// Name is the chart's name.
+func (c *Chart) Name() string { return c.chart.Metadata.Name }
+
+// Version is the chart's version.
+func (c *Chart) Version() string { return c.chart.Metadata.Version }
+
+// checkSchemas refuses references out of a values schema: Helm would open files and addresses.
+func checkSchemas(c *chart.Chart) error {
+	if len(c.Schema) > 0 {
+		var document any
+		if err := json.Unmarshal(c.Schema, &document); err != nil {
+			return fmt.Errorf("chart %s: values.schema.json: %w", c.Name(), err)
+		}
+		if err := checkReferences(document); err != nil {
+			return fmt.Errorf("chart %s: values.schema.json: %w", c.Name(), err)
+		}
+	}
+	for _, dependency := range c.Dependencies() {
+		if err := checkSchemas(dependency); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkReferences(node any) error {
+	switch n := node.(type) {
+	case []any:
+		for _, item := range n {
+			if err := checkReferences(item); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(n)) {
+			text, isText := n[key].(string)
+			switch {
+			case isText && (key == "$ref" || key == "$dynamicRef" || key == "$recursiveRef") && !strings.HasPrefix(text, "#"):
+				return fmt.Errorf("the reference %q leads out of the schema; use #/definitions/… or #/$defs/…", text)
+			case isText && key == "$schema" && !strings.Contains(text, "://json-schema.org/"):
+				return errors.New("$schema names no dialect of json-schema.org; use http://json-schema.org/draft-07/schema#")
+			}
+			if err := checkReferences(n[key]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// clone copies what rendering changes; templates and files are shared.
+func clone(c *chart.Chart) *chart.Chart {
+	metadata := *c.Metadata
+	metadata.Dependencies = nil
+	for _, d := range c.Metadata.Dependencies {
+		dependency := *d
+		metadata.Dependencies = append(metadata.Dependencies, &dependency)
+	}
+	out := &chart.Chart{
+		Raw: c.Raw, Metadata: &metadata, Lock: c.Lock, Templates: c.Templates,
+		Values: copyMap(c.Values), Schema: c.Schema, Files: c.Files,
+	}
+	for _, d := range c.Dependencies() {
+		out.AddDependency(clone(d))
+	}
+	return out
+}
+
+func copyMap(m map[string]any) map[string]any {
+	if m == nil {
+		return nil
+	}
+	out := make(map[string]any, len(m))
+	for key, value := range m {
+		out[key] = copyValue(value)
+	}
+	return out
+}
+
+func copyValue(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		return copyMap(v)
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = copyValue(item)
+		}
+		return out
+	default:
+		return v
+	}
+}

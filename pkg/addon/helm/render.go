@@ -1,0 +1,170 @@
+package helm
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+	"helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/releaseutil"
+	"sigs.k8s.io/yaml"
+)
+
+// DefaultKubeVersion is the Kubernetes version that charts are rendered for where none is named.
+const DefaultKubeVersion = "1.33.0"
+
+// Capabilities are what a chart learns of the cluster.
+type Capabilities struct {
+	// KubeVersion is the version of Kubernetes, such as 1.33.0; empty means DefaultKubeVersion.
+	KubeVersion string
+	// APIVersions come on top of those of Kubernetes itself, such as gateway.kyma-project.io/v2/APIRule.
+	APIVersions []string
+}
+
+// Request says how a chart is rendered.
+type Request struct {
+	Release   string
+	Namespace string
+	// Values override the chart's own.
+	Values       map[string]any
+	Capabilities Capabilities
+	// Upgrade renders as for an upgrade instead of an installation.
+	Upgrade bool
+}
+
+// Manifest is one rendered object.
+type Manifest struct {
+	// Source is the template that it comes from.
+	Source     string
+	APIVersion string
+	Kind       string
+	Name       string
+	// Content is the YAML document.
+	Content string
+}
+
+// Hook is an object that Helm makes at certain moments and waits for.
+type Hook struct {
+	Manifest
+	// Events are the moments: pre-install, post-install, pre-delete, test, …
+	Events []string
+	// Weight orders the hooks of one event, lowest first.
+	Weight int
+	// DeletePolicies say when the object is removed again; before-hook-creation where the chart is silent.
+	DeletePolicies []string
+}
+
+// Rendered is a rendered chart. Manifests are in the order in which Helm installs them.
+type Rendered struct {
+	Manifests []Manifest
+	Hooks     []Hook
+	Notes     string
+}
+
+// Render renders the chart without a cluster. Equal requests give equal results.
+func (c *Chart) Render(r Request) (*Rendered, error) {
+	if err := chartutil.ValidateReleaseName(r.Release); err != nil {
+		return nil, fmt.Errorf("release name %q: %w; want at most 53 lower-case letters, digits and -", r.Release, err)
+	}
+	capabilities, err := r.Capabilities.resolve()
+	if err != nil {
+		return nil, err
+	}
+	work, values := clone(c.chart), copyMap(r.Values)
+	if values == nil {
+		values = map[string]any{}
+	}
+	if want := work.Metadata.KubeVersion; want != "" && !chartutil.IsCompatibleRange(want, capabilities.KubeVersion.Version) {
+		return nil, fmt.Errorf("the chart wants Kubernetes %s, this is %s", want, capabilities.KubeVersion.Version)
+	}
+	if err := chartutil.ProcessDependenciesWithMerge(work, values); err != nil {
+		return nil, err
+	}
+	options := chartutil.ReleaseOptions{Name: r.Release, Namespace: r.Namespace, Revision: 1, IsInstall: !r.Upgrade, IsUpgrade: r.Upgrade}
+	top, err := chartutil.ToRenderValues(work, values, options, capabilities)
+	if err != nil {
+		return nil, err
+	}
+	files, err := engine.Render(work, top)
+	if err != nil {
+		return nil, err
+	}
+	out := &Rendered{}
+	for name, content := range files {
+		if path.Base(name) == "NOTES.txt" {
+			if name == path.Join(work.Name(), "templates", "NOTES.txt") {
+				out.Notes = content
+			}
+			delete(files, name)
+		}
+	}
+	hooks, manifests, err := releaseutil.SortManifests(files, nil, releaseutil.InstallOrder)
+	if err != nil {
+		return nil, err
+	}
+	out.Manifests = append(crds(work), out.Manifests...)
+	for _, m := range manifests {
+		out.Manifests = append(out.Manifests, manifest(m))
+	}
+	for _, h := range hooks {
+		out.Hooks = append(out.Hooks, hook(h))
+	}
+	return out, nil
+}
+
+func (c Capabilities) resolve() (*chartutil.Capabilities, error) {
+	version := c.KubeVersion
+	if version == "" {
+		version = DefaultKubeVersion
+	}
+	parsed, err := chartutil.ParseKubeVersion(version)
+	if err != nil {
+		return nil, fmt.Errorf("kubernetes version %q: want one such as %s", version, DefaultKubeVersion)
+	}
+	out := chartutil.DefaultCapabilities.Copy()
+	out.KubeVersion = *parsed
+	out.APIVersions = append(slices.Clone(out.APIVersions), c.APIVersions...)
+	return out, nil
+}
+
+func crds(c *chart.Chart) []Manifest {
+	var out []Manifest
+	for _, crd := range c.CRDObjects() {
+		out = append(out, Manifest{Source: crd.Filename, APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition", Name: crd.Name, Content: string(crd.File.Data)})
+	}
+	return out
+}
+
+func manifest(m releaseutil.Manifest) Manifest {
+	out := Manifest{Source: m.Name, APIVersion: m.Head.Version, Kind: m.Head.Kind, Content: m.Content}
+	if m.Head.Metadata != nil {
+		out.Name = m.Head.Metadata.Name
+	}
+	return out
+}
+
+func hook(h *release.Hook) Hook {
+	out := Hook{Weight: h.Weight}
+	out.Source, out.Kind, out.Name, out.Content = h.Path, h.Kind, h.Name, h.Manifest
+	out.APIVersion = apiVersion(h.Manifest)
+	for _, e := range h.Events {
+		out.Events = append(out.Events, string(e))
+	}
+	for _, p := range h.DeletePolicies {
+		out.DeletePolicies = append(out.DeletePolicies, string(p))
+	}
+	if len(out.DeletePolicies) == 0 {
+		out.DeletePolicies = []string{string(release.HookBeforeHookCreation)}
+	}
+	return out
+}
+
+// apiVersion reads the API version of a document that Helm has parsed already.
+func apiVersion(document string) string {
+	var head releaseutil.SimpleHead
+	_ = yaml.Unmarshal([]byte(document), &head)
+	return head.Version
+}
