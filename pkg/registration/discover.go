@@ -61,7 +61,7 @@ func (p *prober) discover(ctx context.Context, api *connector.API) listing {
 	seen, size, index := map[string]bool{}, 0, 0
 	next := withQuery(address, query)
 	for page := 1; ; page++ {
-		seen[next] = true
+		seen[normal(next)] = true
 		body, f := p.page(ctx, next, auth, h)
 		if f.class != ClassActive {
 			if f.class == ClassDisabled && page == 1 {
@@ -93,7 +93,7 @@ func (p *prober) discover(ctx context.Context, api *connector.API) listing {
 		if link == "" {
 			return out
 		}
-		if next, err = p.follow(next, link); err == nil && (seen[next] || page >= maxPages || size > maxListing) {
+		if next, err = p.follow(next, link); err == nil && (seen[normal(next)] || page >= maxPages || size > maxListing) {
 			err = fmt.Errorf("it does not end")
 		}
 		if err != nil {
@@ -171,6 +171,16 @@ func (p *prober) follow(current, link string) (string, error) {
 		return "", fmt.Errorf("its address cannot be parsed")
 	}
 	return p.system.resolve(target.String())
+}
+
+// normal makes equal what differs only in how its query is written.
+func normal(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	u.RawQuery = u.Query().Encode()
+	return u.String()
 }
 
 func withQuery(address string, query url.Values) string {
