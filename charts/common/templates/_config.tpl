@@ -1,0 +1,132 @@
+{{/* The definition, the parameters that are not secret and, where form fields give them, those that are. */}}
+{{- define "common.config" -}}
+{{- $c := . -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ include "common.name" (list . "definition") }}
+  labels: {{- include "common.labels" (list . "definition") | nindent 4 }}
+data: {{- .files | toYaml | nindent 2 }}
+{{- with include "common.configData" . }}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ include "common.name" (list $c "config") }}
+  labels: {{- include "common.labels" (list $c "config") | nindent 4 }}
+data: {{- . | nindent 2 }}
+{{- end }}
+{{- if include "common.paramsOf" (list . "secret") }}
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {{ include "common.name" (list . "credentials") }}
+  labels: {{- include "common.labels" (list . "credentials") | nindent 4 }}
+type: Opaque
+data:
+{{- range $name, $param := .params }}
+{{- if eq $param.place "secret" }}
+  {{ $name }}: {{ b64enc $param.value }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The parameters that are not secret, as YAML; nothing where there are none. */}}
+{{- define "common.configData" -}}
+{{- $data := dict -}}
+{{- range $name, $param := .params -}}
+{{- if eq $param.place "config" -}}{{- $_ := set $data $name $param.value -}}{{- end -}}
+{{- end -}}
+{{- if $data -}}{{- toYaml $data -}}{{- end -}}
+{{- end -}}
+
+{{/* Changes when the definition or a parameter that is not secret changes. Secrets are re-read when they change; a digest of one has no place in an annotation. */}}
+{{- define "common.checksum" -}}
+{{- printf "%s\n%s" (toJson .files) (include "common.configData" .) | sha256sum -}}
+{{- end -}}
+
+{{/*
+The places that parameters are read from, as a YAML list: name, volume source. Later places win.
+Arguments: context, whether to include what is generated.
+*/}}
+{{- define "common.places" -}}
+{{- $c := index . 0 -}}
+{{- if and (index . 1) (include "common.paramsOf" (list $c "generated")) }}
+- name: generated
+  secret:
+    secretName: {{ include "common.name" (list $c "generated") }}
+    defaultMode: 288
+{{- end }}
+{{- if include "common.configData" $c }}
+- name: config
+  configMap:
+    name: {{ include "common.name" (list $c "config") }}
+    defaultMode: 292
+{{- end }}
+{{- if include "common.paramsOf" (list $c "secret") }}
+- name: secret
+  secret:
+    secretName: {{ include "common.name" (list $c "credentials") }}
+    defaultMode: 288
+{{- end }}
+{{- if include "common.paramsOf" (list $c "existing") }}
+- name: existing
+  secret:
+    secretName: {{ $c.Values.credentials.existingSecret }}
+    defaultMode: 288
+    items:
+    {{- range $name, $param := $c.params }}
+    {{- if eq $param.place "existing" }}
+      - {key: {{ $param.key | quote }}, path: {{ $name }}}
+    {{- end }}
+    {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Volume with the definition's directory. Arguments: context, name of the ConfigMap. */}}
+{{- define "common.definitionVolume" -}}
+- name: definition
+  configMap:
+    name: {{ index . 1 }}
+    defaultMode: 292
+    items:
+    {{- range (index . 0).items }}
+      - {key: {{ .key | quote }}, path: {{ .path | quote }}}
+    {{- end }}
+{{- end -}}
+
+{{/* Volumes with the definition and the parameters. */}}
+{{- define "common.volumes" -}}
+{{ include "common.definitionVolume" (list . (include "common.name" (list . "definition"))) }}
+{{- include "common.places" (list . true) }}
+{{- end -}}
+
+{{/* Where those volumes are mounted. */}}
+{{- define "common.mounts" -}}
+- {name: definition, mountPath: /etc/connector/definition, readOnly: true}
+{{- range include "common.places" (list . true) | fromYamlArray }}
+- {name: {{ .name }}, mountPath: /etc/connector/params/{{ .name }}, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{/* What tells a binary where they are. */}}
+{{- define "common.paramsEnv" -}}
+{{- $paths := list -}}
+{{- range include "common.places" (list . true) | fromYamlArray -}}
+{{- $paths = append $paths (printf "/etc/connector/params/%s" .name) -}}
+{{- end -}}
+- name: KC_CONNECTOR
+  value: /etc/connector/definition/connector.yaml
+- name: KC_PARAMS
+  value: {{ join "," $paths | quote }}
+{{- end -}}
+
+{{/* Variables that the operator adds. */}}
+{{- define "common.extraEnv" -}}
+{{- range $name, $value := .Values.extraEnv }}
+- name: {{ $name }}
+  value: {{ $value | toString | quote }}
+{{- end }}
+{{- end -}}

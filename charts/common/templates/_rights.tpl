@@ -1,0 +1,162 @@
+{{/*
+The account of a registration Job and all that it may do: read and write its own objects by name, create what does not
+exist yet, look at what Kyma there is. Rights to remove are given only where the Job's task is to remove.
+A dict: c, job, remove, hook (the event whose hooks these are; empty for objects of the release).
+*/}}
+{{- define "common.rights" -}}
+{{- $c := .c -}}
+{{- $name := include "common.name" (list $c .job) -}}
+{{- $outside := include "common.outsideName" (list $c .job) -}}
+{{- $application := include "common.application" $c -}}
+{{- $write := ternary "[get, update, delete]" "[get, update]" .remove -}}
+{{- $gone := eq .job "delete" -}}
+{{- $looks := eq .job "test" -}}
+{{- if $looks -}}{{- $write = "[get]" -}}{{- end -}}
+{{- $annotations := "" -}}
+{{- $bindings := "" -}}
+{{- if .hook -}}
+{{- $annotations = include "common.hookAnnotations" (list $c .hook -20 true) -}}
+{{- $bindings = include "common.hookAnnotations" (list $c .hook -15 true) -}}
+{{- end -}}
+{{- $labels := include "common.labels" (list $c "registration") -}}
+{{- $subject := printf "{kind: ServiceAccount, name: %s, namespace: %s}" $name $c.Release.Namespace -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ $name }}
+  labels: {{- $labels | nindent 4 }}
+  {{- $annotations }}
+automountServiceAccountToken: false
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $name }}
+  labels: {{- $labels | nindent 4 }}
+  {{- $annotations }}
+rules:
+  {{- if not $looks }}
+  - apiGroups: [""]
+    resources: [configmaps, secrets]
+    verbs: [create]
+  {{- end }}
+  - apiGroups: [""]
+    resources: [configmaps]
+    resourceNames: [{{ include "common.name" (list $c "status") }}]
+    verbs: {{ ternary "[get, update, delete]" (ternary "[get]" "[get, update]" $looks) $gone }}
+  - apiGroups: [""]
+    resources: [secrets]
+    resourceNames: [{{ include "common.name" (list $c "state") }}]
+    verbs: {{ ternary "[get, update, delete]" (ternary "[get]" "[get, update]" $looks) $gone }}
+  {{- if $gone }}
+  - apiGroups: [""]
+    resources: [secrets]
+    resourceNames: [{{ include "common.name" (list $c "generated") }}]
+    verbs: [get, delete]
+  {{- end }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $name }}
+  labels: {{- $labels | nindent 4 }}
+  {{- $bindings }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
+subjects:
+  - {{ $subject }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $outside }}
+  namespace: {{ include "common.credentialsNamespace" $c }}
+  labels: {{- $labels | nindent 4 }}
+  {{- $annotations }}
+rules:
+  {{- if not (or $gone $looks) }}
+  - apiGroups: [""]
+    resources: [secrets]
+    verbs: [create]
+  {{- end }}
+  - apiGroups: [""]
+    resources: [secrets]
+    resourceNames: {{ include "common.secretNames" $c }}
+    verbs: {{ $write }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $outside }}
+  namespace: {{ include "common.credentialsNamespace" $c }}
+  labels: {{- $labels | nindent 4 }}
+  {{- $bindings }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $outside }}}
+subjects:
+  - {{ $subject }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {{ $outside }}
+  labels: {{- $labels | nindent 4 }}
+  {{- $annotations }}
+rules:
+  {{- if and (not (or $gone $looks)) $c.Values.registration.createApplication }}
+  - apiGroups: [applicationconnector.kyma-project.io]
+    resources: [applications]
+    verbs: [create]
+  {{- end }}
+  - apiGroups: [applicationconnector.kyma-project.io]
+    resources: [applications]
+    resourceNames: [{{ $application | quote }}]
+    verbs: {{ $write }}
+  {{- include "common.detection" $c | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ $outside }}
+  labels: {{- $labels | nindent 4 }}
+  {{- $bindings }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ $outside }}}
+subjects:
+  - {{ $subject }}
+{{- end -}}
+
+{{/* Reading what Kyma there is. */}}
+{{- define "common.detection" -}}
+- apiGroups: [""]
+  resources: [namespaces]
+  resourceNames: [kyma-integration, kyma-system]
+  verbs: [get]
+- apiGroups: [""]
+  resources: [services]
+  resourceNames: [application-registry-external-api, central-application-gateway, eventing-publisher-proxy, eventing-event-publisher-proxy]
+  verbs: [get]
+- apiGroups: [apps]
+  resources: [deployments]
+  resourceNames: [central-application-gateway]
+  verbs: [get]
+{{- end -}}
+
+{{/*
+Names of the Secrets with the credentials that Kyma's Application Gateway uses, as a list: one for the APIs that are called
+with the system's credentials, one for each listed API with its own, and one for each one's request parameters.
+*/}}
+{{- define "common.secretNames" -}}
+{{- $prefix := include "common.instance" . | replace "/" "." -}}
+{{- $names := list -}}
+{{- range .definition.apis -}}
+{{- $own := or .auth .requestParameters -}}
+{{- if not $own -}}
+{{- $names = append $names "system" -}}
+{{- else if and (not .discover) (ne .id "system") -}}
+{{- $names = append $names .id -}}
+{{- end -}}
+{{- end -}}
+{{- $secrets := list -}}
+{{- range $names | uniq -}}
+{{- $secrets = concat $secrets (list (printf "%s.%s" $prefix .) (printf "%s.%s.params" $prefix .)) -}}
+{{- end -}}
+{{- toJson $secrets -}}
+{{- end -}}
