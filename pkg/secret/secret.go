@@ -10,6 +10,7 @@ import (
 	"os"
 	"sort"
 	"strings"
+	"unique"
 )
 
 // Placeholder is what a secret prints as, wherever it is printed.
@@ -17,17 +18,25 @@ const Placeholder = "<secret>"
 
 // Text is a secret value. The zero value is an absent secret. It prints, formats, logs and
 // marshals as Placeholder; only Reveal gives the value away.
-type Text struct{ value string }
+//
+// The value is behind a handle, which prints as an address, because fmt prints the fields of a value whose
+// verb it does not know, past every method. Two Texts are equal by == where their values are.
+type Text struct{ value unique.Handle[string] }
 
 // New wraps a value as a secret.
-func New(value string) Text { return Text{value: value} }
+func New(value string) Text { return Text{value: unique.Make(value)} }
 
 // Reveal returns the value. Call it only where the value leaves for the place it is meant for: a
 // request to the system, a Secret, a comparison.
-func (t Text) Reveal() string { return t.value }
+func (t Text) Reveal() string {
+	if t == (Text{}) {
+		return ""
+	}
+	return t.value.Value()
+}
 
 // Empty says whether there is no value.
-func (t Text) Empty() bool { return t.value == "" }
+func (t Text) Empty() bool { return t.Reveal() == "" }
 
 // String implements fmt.Stringer without the value.
 func (t Text) String() string { return Placeholder }
@@ -70,8 +79,8 @@ const minRedacted = 4
 func NewRedactor(texts ...Text) *Redactor {
 	values := make([]string, 0, len(texts))
 	for _, t := range texts {
-		if len(t.value) >= minRedacted {
-			values = append(values, t.value)
+		if value := t.Reveal(); len(value) >= minRedacted {
+			values = append(values, value)
 		}
 	}
 	// Longest first, so that a secret that contains another one is replaced as a whole.
