@@ -156,6 +156,7 @@ func TestObjectsLiveAsInKubernetes(t *testing.T) {
 	assert.True(t, apierrors.IsNotFound(err))
 	assert.EqualError(t, err, `applications.applicationconnector.kyma-project.io "shop" not found`)
 }
+
 var _ = context.Background
 var _ = strings.Split
 var _ = time.Second

@@ -87,7 +87,9 @@ type Outbound struct {
 
 // newSystem are the constructors by name: the one list of what can be simulated.
 func newSystem() map[string]func(params map[string]string) (System, error) {
-	return map[string]func(params map[string]string) (System, error){}
+	return map[string]func(params map[string]string) (System, error){
+		"c4c": newC4C,
+	}
 }
 
 // NewSystem makes a simulated system: name is the connector's name, params its parameters (addresses,

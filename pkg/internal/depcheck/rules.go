@@ -107,7 +107,8 @@ func Rules() []Rule {
 			Others:  []string{"go.etcd.io/bbolt", "github.com/nats-io/nats.go", "github.com/google/uuid", "github.com/tidwall/gjson", "github.com/VictoriaMetrics/metrics"},
 			Never:   []string{clientGo, kubernetes, helm, cobra},
 		},
-		{Package: "pkg/simulator", Ours: []string{"pkg/event"}},
+		{Package: "pkg/simulator", Ours: []string{"pkg/event", "pkg/simulator/internal/..."}},
+		{Package: "pkg/simulator/internal/..."},
 		{
 			Package: "pkg/sandbox",
 			Ours:    []string{"pkg/addon", "pkg/addon/provision", "pkg/sandbox/...", "pkg/simulator", "pkg/connector", "pkg/event", "pkg/secret", "pkg/expression"},
