@@ -58,8 +58,6 @@ type Report struct {
 
 	// class is that of Error; empty where there is none.
 	class Class
-	// wanted is the number of APIs that the parameters do not switch off.
-	wanted int
 }
 
 // Counts counts outcomes.
@@ -144,28 +142,35 @@ func (r *Report) ExitCode(failOn FailOn) int {
 	if r.Error != "" {
 		return exitCode(r.class.retryable())
 	}
-	failed, retryable, active := 0, false, 0
+	var apis, events struct{ active, retryable, permanent int }
 	for _, s := range r.Services {
+		counts := &apis
+		if s.Kind == eventsKind {
+			counts = &events
+		}
 		switch {
+		case s.Outcome.active():
+			counts.active++
+		case s.Outcome == OutcomeFailed && s.Class.retryable():
+			counts.retryable++
 		case s.Outcome == OutcomeFailed:
-			failed++
-			retryable = retryable || s.Class.retryable()
-		case s.Outcome.active() && (s.Kind != eventsKind || r.wanted == 0):
-			active++
+			counts.permanent++
 		}
 	}
+	retryable, permanent := apis.retryable+events.retryable, apis.permanent+events.permanent
+	// Events count as something registered only where there are no APIs.
+	onlyEvents := apis.active+apis.retryable+apis.permanent == 0
 	switch {
-	case failed == 0, failOn == FailOnAll && active > 0:
+	case retryable+permanent == 0:
+		return 0
+	case failOn == FailOnAll && (apis.active > 0 || onlyEvents && events.active > 0):
+		return 0
+	case failOn == FailOnConfig && permanent == 0:
 		return 0
 	case failOn == FailOnConfig:
-		for _, s := range r.Services {
-			if s.Outcome == OutcomeFailed && !s.Class.retryable() {
-				return exitCode(false)
-			}
-		}
-		return 0
+		return exitCode(false)
 	}
-	return exitCode(retryable)
+	return exitCode(retryable > 0)
 }
 
 func exitCode(retryable bool) int {

@@ -63,6 +63,8 @@ type run struct {
 	rows    map[string]int // service id or identifier -> index in report.Services
 	desired Desired
 	types   []EventType
+	// wanted is the number of APIs that the parameters do not switch off.
+	wanted int
 }
 
 // Run brings what is registered to what the definition and the parameters ask for. It always returns a
@@ -146,7 +148,7 @@ func (r *run) survey(ctx context.Context) {
 				r.desired.Incomplete = "the system's APIs could not be listed"
 				continue
 			}
-			r.report.wanted++
+			r.wanted++
 			r.row(&probed{candidate: &candidate{api: api, id: api.ID, name: api.ID}, found: f})
 		}
 		return
@@ -163,7 +165,7 @@ func (r *run) survey(ctx context.Context) {
 	found := p.run(ctx)
 	for i := range found.apis {
 		if found.apis[i].found.class != ClassSwitchedOff {
-			r.report.wanted++
+			r.wanted++
 		}
 		r.row(&found.apis[i])
 	}
@@ -212,7 +214,7 @@ func (r *run) brokenListing(l brokenListing) {
 		return
 	}
 	r.desired.Incomplete = "the listing of the system's APIs is incomplete"
-	r.report.wanted++
+	r.wanted++
 	r.report.Services = append(r.report.Services, ServiceReport{
 		ID: "discovery", Name: "listing of APIs at " + l.name, Kind: "discovery",
 		Outcome: OutcomeFailed, Class: l.found.class, Reason: l.found.reason, Next: l.found.next,
@@ -237,7 +239,7 @@ func (r *run) checkAllDisabled() {
 			disabled++
 		}
 	}
-	if disabled == 0 || disabled < r.report.wanted {
+	if disabled == 0 || disabled < r.wanted {
 		return
 	}
 	for i := range r.report.Services {
@@ -268,12 +270,12 @@ func (r *run) converge(ctx context.Context, current []Registered, createApplicat
 	})
 	for _, s := range plan.Unchanged {
 		r.outcome(s.ID, OutcomeUnchanged, "")
-		r.at(s.ID).URL = r.Catalog.URL(s)
+		r.at(s.ID).URL = r.url(s)
 	}
 	for _, v := range plan.Skipped {
 		r.outcome(v.Service.ID, OutcomeSkipped, v.Reason)
 		r.at(v.Service.ID).Class = ClassPolicy
-		r.at(v.Service.ID).URL = r.Catalog.URL(v.Service)
+		r.at(v.Service.ID).URL = r.url(v.Service)
 	}
 	for _, v := range plan.Conflicts {
 		r.outcome(v.Service.ID, OutcomeFailed, v.Reason)
@@ -377,7 +379,7 @@ func (r *run) stepDone(step Step) {
 		r.leftover(*step.Registered, OutcomeDeleted, step.Reason)
 		return
 	}
-	r.at(step.id()).URL = r.Catalog.URL(*step.Service)
+	r.at(step.id()).URL = r.url(*step.Service)
 }
 
 func (r *run) stepFailed(step Step, err error) {
@@ -446,6 +448,14 @@ func (r *run) saveState(ctx context.Context, state StateData, before, after map[
 		return
 	}
 	r.report.Writes++
+}
+
+// url is what a workload calls; nobody calls an event catalog.
+func (r *run) url(s Service) string {
+	if s.API == nil {
+		return ""
+	}
+	return r.Catalog.URL(s)
 }
 
 // at is the row of a service; a row of its own for one that nobody knows.

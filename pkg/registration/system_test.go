@@ -128,6 +128,11 @@ channels:
 // define loads a definition with the given APIs and further parts.
 func define(t *testing.T, parts string) *connector.Definition {
 	t.Helper()
+	return defineWith(t, header, parts)
+}
+
+func defineWith(t *testing.T, header, parts string) *connector.Definition {
+	t.Helper()
 	d, err := connector.Load(fstest.MapFS{
 		"connector.yaml":       {Data: []byte(header + parts)},
 		"events/asyncapi.yaml": {Data: []byte(catalog)},

@@ -60,7 +60,7 @@ func (r *Report) Summary() string {
 	if len(parts) == 0 {
 		parts = []string{"none"}
 	}
-	return fmt.Sprintf("APIs: %s; %d writes", strings.Join(parts, ", "), r.Writes)
+	return fmt.Sprintf("APIs: %s; writes: %d", strings.Join(parts, ", "), r.Writes)
 }
 
 type textWriter struct {
