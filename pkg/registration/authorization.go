@@ -60,7 +60,7 @@ func newAuthorization(auth *connector.Auth, in expression.Input) (*authorization
 		}
 	case auth.Query != nil:
 		for name, value := range auth.Query {
-			a.query[name] = []secret.Text{secret.New(e.text(value))}
+			a.query[name] = secrets(e.list(value))
 		}
 	case auth.OAuth2 != nil:
 		a.useOAuth(auth.OAuth2, &e)
@@ -143,8 +143,8 @@ func (a *authorization) withParameters(p *connector.RequestParameters, in expres
 		}
 	}
 	for name, value := range p.Query {
-		if text := e.text(value); text != "" {
-			out.query[name] = []secret.Text{secret.New(text)}
+		if texts := e.list(value); len(texts) > 0 && texts[0] != "" {
+			out.query[name] = secrets(texts)
 		}
 	}
 	for name, values := range a.headers {
@@ -184,6 +184,14 @@ func (p *prober) sign(ctx context.Context, a *authorization, request *httpclient
 		request.Header.Set("Authorization", "Bearer "+token.Reveal())
 	}
 	return finding{}, true
+}
+
+func secrets(texts []string) []secret.Text {
+	out := make([]secret.Text, len(texts))
+	for i, text := range texts {
+		out[i] = secret.New(text)
+	}
+	return out
 }
 
 func revealAll(texts []secret.Text) []string {
@@ -269,4 +277,12 @@ func (e *evaluator) text(v connector.Value) string {
 		e.err = err
 	}
 	return text
+}
+
+func (e *evaluator) list(v connector.Value) []string {
+	texts, err := v.List(e.in)
+	if err != nil && e.err == nil {
+		e.err = err
+	}
+	return texts
 }

@@ -36,7 +36,7 @@ func (p *prober) discover(ctx context.Context, api *connector.API) listing {
 	path := e.text(d.Get)
 	query := url.Values{}
 	for name, value := range d.Query {
-		query.Set(name, e.text(value))
+		query[name] = e.list(value)
 	}
 	if e.err != nil {
 		return listing{found: misconfigured("correct the definition", "the listing of APIs cannot be evaluated: %v", e.err)}

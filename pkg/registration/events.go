@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 )
 
 // EventType is one type of event in the catalog.
@@ -55,24 +57,19 @@ func eventTypes(document json.RawMessage) ([]EventType, error) {
 // legacyPrefix is what Kyma takes for an event type of its own, older kind.
 const legacyPrefix = "sap.kyma.custom"
 
-func checkEventType(name string) error {
-	segments := strings.Split(name, ".")
+func checkEventType(channel string) error {
+	name, version := event.SplitType(channel)
 	switch {
-	case len(segments) < 2 || slices.Contains(segments, ""):
-		return fmt.Errorf("the channel %q is no <type>.<version>", name)
+	case version == "":
+		return fmt.Errorf("the channel %q does not end with a version such as .v1", channel)
 	case strings.HasPrefix(name, legacyPrefix):
-		return fmt.Errorf("the channel %q begins with %s, which Kyma refuses", name, legacyPrefix)
+		return fmt.Errorf("the channel %q begins with %s, which Kyma refuses", channel, legacyPrefix)
 	}
-	for _, c := range name {
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '_' {
-			return fmt.Errorf("the channel %q has the character %q, which Kyma removes", name, c)
-		}
-	}
-	return nil
+	return event.CheckType(name)
 }
 
-// Subscription is a ready Kyma Subscription to one event type. The sink is the reader's own service.
-func subscription(application string, event EventType) map[string]any {
+// subscription is a ready Kyma Subscription to one event type. The sink is the reader's own service.
+func subscription(application string, t EventType) map[string]any {
 	name := strings.Trim(strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'A' && r <= 'Z':
@@ -81,7 +78,7 @@ func subscription(application string, event EventType) map[string]any {
 			return r
 		}
 		return '-'
-	}, event.Name), "-")
+	}, t.Name), "-")
 	if len(name) > 63 {
 		name = strings.TrimRight(name[:63], "-")
 	}
@@ -92,7 +89,7 @@ func subscription(application string, event EventType) map[string]any {
 		"spec": map[string]any{
 			"sink":         "http://" + sinkService + "." + sinkNamespace + ".svc.cluster.local",
 			"source":       application,
-			"types":        []string{event.Name},
+			"types":        []string{t.Name},
 			"typeMatching": "standard",
 			"config":       map[string]string{"maxInFlightMessages": "10"},
 		},

@@ -57,8 +57,10 @@ func (p *prober) run(ctx context.Context) survey {
 			perAPI[i] = []*candidate{p.system.candidate(api, api.ID, p.system.in)}
 			return
 		}
-		if enabled, err := api.Enabled.Bool(p.system.in, true); err == nil && !enabled {
-			return
+		if !api.Enabled.Uses("item", "itemJSON", "index") {
+			if enabled, err := api.Enabled.Bool(p.system.in, true); err == nil && !enabled {
+				return
+			}
 		}
 		found := p.discover(ctx, api)
 		perAPI[i] = found.candidates

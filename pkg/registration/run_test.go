@@ -644,6 +644,70 @@ func TestEventCatalogs(t *testing.T) {
 	}, report.Events[0].Subscription)
 }
 
+func TestEventTypesThatKymaWouldChange(t *testing.T) {
+	t.Parallel()
+	for channel, reason := range map[string]string{
+		"Order.Created":              "does not end with a version",
+		"Order.Created.latest":       "does not end with a version",
+		"order_created.v1":           "which Kyma removes",
+		"Order..Created.v1":          "empty segment",
+		"sap.kyma.custom.a.b.c.d.v1": "which Kyma refuses",
+	} {
+		f := healthy(t)
+		f.options.Definition = defineFiles(t, header, twoAPIs, map[string]string{
+			"events/asyncapi.yaml": "asyncapi: 2.0.0\nchannels: {" + channel + ": {}}\n",
+		})
+		report := f.run(t)
+		assert.Equal(t, []string{"a registered", "b registered", "events failed misconfigured"}, outcomes(report), "%s", channel)
+		assert.Contains(t, row(t, report, "events").Reason, reason)
+	}
+}
+
+func TestBrokenDocumentsBesideTheDefinition(t *testing.T) {
+	t.Parallel()
+	for document, reason := range map[string]string{
+		"[1, 2]":       "neither a JSON nor a YAML object",
+		"{}":           "is empty",
+		"a: [":         "neither a JSON nor a YAML object",
+		"channels: {}": "has no channels",
+	} {
+		f := healthy(t)
+		f.options.Definition = defineFiles(t, header, twoAPIs, map[string]string{"events/asyncapi.yaml": document})
+		report := f.run(t)
+		assert.Contains(t, row(t, report, "events").Reason, reason)
+		assert.Equal(t, 2, report.ExitCode(registration.FailOnAny))
+	}
+	f := healthy(t)
+	f.options.Definition = define(t, strings.Replace(twoAPIs, "orders.yaml", "list.yaml", 1))
+	assert.Equal(t, []string{"a registered", "b failed misconfigured", "events registered"}, outcomes(f.run(t)))
+}
+
+func TestListsBecomeRepeatedParameters(t *testing.T) {
+	t.Parallel()
+	const parts = `
+apis:
+  - name: =item("name")
+    kind: rest
+    path: ="/x/" + item("id")
+    requestParameters: {query: {tag: '=item("id")'}}
+    discover: {get: /instances, query: {"tags[]": '=params("tags")'}, id: '=item("id")'}
+`
+	f := newFixture(t, "")
+	f.options.Definition = defineWith(t, strings.Replace(header, "  all:", "  tags: {kind: list, title: Tags}\n  all:", 1), parts)
+	params, err := f.options.Definition.ResolveParams(map[string]string{"system_url": f.system.URL, "basic_user": user, "basic_password": password, "tags": "one,two"})
+	require.NoError(t, err)
+	f.options.Params = params
+	f.system.on("/instances", func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, []string{"one", "two"}, r.URL.Query()["tags[]"])
+		answer(200, `[{"id":7,"name":"Seven"}]`)(w, r)
+	})
+	f.system.on("/x/7", func(_ http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "7", r.URL.Query().Get("tag"))
+	})
+	assert.Equal(t, []string{"7 registered"}, outcomes(f.run(t)))
+	assert.Equal(t, "7", f.catalog.Entries()[0].Service.API.Query["tag"][0].Reveal())
+}
+
 // assertNoSecrets looks for every secret, plain and in the forms in which requests carry it, in everything
 // that a run puts out.
 func assertNoSecrets(t *testing.T, f *fixture, report *registration.Report) {

@@ -133,12 +133,21 @@ func define(t *testing.T, parts string) *connector.Definition {
 
 func defineWith(t *testing.T, header, parts string) *connector.Definition {
 	t.Helper()
-	d, err := connector.Load(fstest.MapFS{
+	return defineFiles(t, header, parts, nil)
+}
+
+func defineFiles(t *testing.T, header, parts string, others map[string]string) *connector.Definition {
+	t.Helper()
+	files := fstest.MapFS{
 		"connector.yaml":       {Data: []byte(header + parts)},
 		"events/asyncapi.yaml": {Data: []byte(catalog)},
 		"apis/orders.yaml":     {Data: []byte("openapi: 3.0.0\ninfo: {title: Orders, version: v1}\npaths: {}\n")},
 		"apis/list.yaml":       {Data: []byte("[1, 2]")},
-	})
+	}
+	for name, content := range others {
+		files[name] = &fstest.MapFile{Data: []byte(content)}
+	}
+	d, err := connector.Load(files)
 	require.NoError(t, err)
 	return d
 }
