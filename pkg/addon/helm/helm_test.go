@@ -88,7 +88,7 @@ func TestRender(t *testing.T) {
 	assert.Equal(t, "apps/v1", deployment.APIVersion)
 	assert.Equal(t, "rel", deployment.Name)
 	assert.Equal(t, "demo/templates/all.yaml", deployment.Source)
-	assert.Contains(t, deployment.Content, `list: [3], map: {"a":1,"b":3}, kube: v1.33.0, rule: false, upgrade: false, found: 0`)
+	assert.Contains(t, string(deployment.Content), `list: [3], map: {"a":1,"b":3}, kube: v1.33.0, rule: false, upgrade: false, found: 0`)
 	assert.Equal(t, "default", got.Manifests[1].Name, "values of the chart win over those of its dependency")
 	assert.Equal(t, "installed rel", got.Notes)
 
@@ -119,7 +119,7 @@ func TestRenderTellsTheChartOfTheCluster(t *testing.T) {
 	t.Parallel()
 	got, err := load(t, demo()).Render(Request{Release: "rel", Namespace: "ns", Upgrade: true, Capabilities: Capabilities{KubeVersion: "1.16.0", APIVersions: []string{"gateway.kyma-project.io/v2/APIRule"}}})
 	require.NoError(t, err)
-	assert.Contains(t, got.Manifests[2].Content, "kube: v1.16.0, rule: true, upgrade: true")
+	assert.Contains(t, string(got.Manifests[2].Content), "kube: v1.16.0, rule: true, upgrade: true")
 }
 
 func TestRenderErrors(t *testing.T) {

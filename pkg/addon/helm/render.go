@@ -43,7 +43,7 @@ type Manifest struct {
 	Kind       string
 	Name       string
 	// Content is the YAML document.
-	Content string
+	Content []byte
 }
 
 // Hook is an object that Helm makes at certain moments and waits for.
@@ -133,13 +133,13 @@ func (c Capabilities) resolve() (*chartutil.Capabilities, error) {
 func crds(c *chart.Chart) []Manifest {
 	var out []Manifest
 	for _, crd := range c.CRDObjects() {
-		out = append(out, Manifest{Source: crd.Filename, APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition", Name: crd.Name, Content: string(crd.File.Data)})
+		out = append(out, Manifest{Source: crd.Filename, APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition", Name: crd.Name, Content: crd.File.Data})
 	}
 	return out
 }
 
 func manifest(m releaseutil.Manifest) Manifest {
-	out := Manifest{Source: m.Name, APIVersion: m.Head.Version, Kind: m.Head.Kind, Content: m.Content}
+	out := Manifest{Source: m.Name, APIVersion: m.Head.Version, Kind: m.Head.Kind, Content: []byte(m.Content)}
 	if m.Head.Metadata != nil {
 		out.Name = m.Head.Metadata.Name
 	}
@@ -148,7 +148,7 @@ func manifest(m releaseutil.Manifest) Manifest {
 
 func hook(h *release.Hook) Hook {
 	out := Hook{Weight: h.Weight}
-	out.Source, out.Kind, out.Name, out.Content = h.Path, h.Kind, h.Name, h.Manifest
+	out.Source, out.Kind, out.Name, out.Content = h.Path, h.Kind, h.Name, []byte(h.Manifest)
 	out.APIVersion = apiVersion(h.Manifest)
 	for _, e := range h.Events {
 		out.Events = append(out.Events, string(e))
