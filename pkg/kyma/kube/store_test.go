@@ -121,10 +121,10 @@ func TestStateComesBack(t *testing.T) {
 func TestUnreadableStateIsForgotten(t *testing.T) {
 	t.Parallel()
 	for name, held := range map[string]string{
-		"no key":         `{"data": {"digests": "` + encode(`{"a":"b"}`) + `"}}`,
-		"no digests":     `{"data": {"key": "a2V5"}}`,
-		"garbage":        `{"data": {"key": "a2V5", "digests": "` + encode("garbage") + `"}}`,
-		"null":           `{"data": {"key": "a2V5", "digests": "` + encode("null") + `"}}`,
+		"no key":     `{"data": {"digests": "` + encode(`{"a":"b"}`) + `"}}`,
+		"no digests": `{"data": {"key": "a2V5"}}`,
+		"garbage":    `{"data": {"key": "a2V5", "digests": "` + encode("garbage") + `"}}`,
+		"null":       `{"data": {"key": "a2V5", "digests": "` + encode("null") + `"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -46,6 +46,8 @@ type Server struct {
 	fault     Fault
 	meanwhile func(call Call)
 	calls     []Call
+
+	interfering sync.Mutex // held while a fault or what happens meanwhile is called
 }
 
 // New starts a cluster. The caller closes it.
@@ -74,14 +76,15 @@ func (s *Server) URL() string { return s.server.URL }
 // Config is how to connect to it.
 func (s *Server) Config() *rest.Config { return &rest.Config{Host: s.server.URL} }
 
-// SetFault makes calls fail; nil ends that.
+// SetFault makes calls fail; nil ends that. The function is not called twice at a time.
 func (s *Server) SetFault(fault Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = fault
 }
 
-// Meanwhile calls f before each call takes effect: for what somebody else does at that moment.
+// Meanwhile calls f before each call takes effect: for what somebody else does at that moment. It is not
+// called twice at a time.
 func (s *Server) Meanwhile(f func(call Call)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,14 +125,17 @@ func (s *Server) Put(path, object string) error {
 		decoded["metadata"] = meta
 	}
 	meta["name"] = name
+	delete(meta, "resourceVersion")
+	method, target := http.MethodPost, collection
+	if current := s.Object(path); current != nil {
+		method, target = http.MethodPut, path
+		meta["resourceVersion"] = current["metadata"].(Object)["resourceVersion"]
+	}
 	data, err := json.Marshal(decoded)
 	if err != nil {
 		return err
 	}
-	if answer := s.call(http.MethodPost, collection, data); answer.Code != http.StatusConflict {
-		return answer.err()
-	}
-	return s.call(http.MethodPut, path, data).err()
+	return s.call(method, target, data).err()
 }
 
 // Object returns what is stored at a path; nil where nothing is.
@@ -212,14 +218,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.calls = append(s.calls, call)
 	fault, meanwhile := s.fault, s.meanwhile
 	s.mu.Unlock()
-	if fault != nil {
-		if instead := fault(call, false); instead != nil {
-			instead(w, r)
-			return
-		}
+	if instead := s.interfere(fault, call, false); instead != nil {
+		instead(w, r)
+		return
 	}
 	if meanwhile != nil {
+		s.interfering.Lock()
 		meanwhile(call)
+		s.interfering.Unlock()
 	}
 	if fault == nil {
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -229,7 +235,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	recorder := httptest.NewRecorder()
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	s.api.ServeHTTP(recorder, r)
-	if instead := fault(call, true); instead != nil {
+	if instead := s.interfere(fault, call, true); instead != nil {
 		instead(w, r)
 		return
 	}
@@ -238,4 +244,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(recorder.Code)
 	_, _ = w.Write(recorder.Body.Bytes())
+}
+
+func (s *Server) interfere(fault Fault, call Call, done bool) http.HandlerFunc {
+	if fault == nil {
+		return nil
+	}
+	s.interfering.Lock()
+	defer s.interfering.Unlock()
+	return fault(call, done)
 }

@@ -1,0 +1,60 @@
+package application
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/kube"
+	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
+)
+
+const (
+	// labelManagedBy marks what this product made.
+	labelManagedBy, managedByUs = "app.kubernetes.io/managed-by", "kyma-connectors"
+	// labelManagedByKyma marks an Application that somebody else writes.
+	labelManagedByKyma = "applicationconnector.kyma-project.io/managed-by"
+)
+
+// Owner makes and removes an Application, whichever Catalog fills it.
+type Owner struct {
+	client *kube.Client
+	name   string
+}
+
+var _ registration.ApplicationOwner = (*Owner)(nil)
+
+// NewOwner returns the Owner of the named Application.
+func NewOwner(client *kube.Client, name string) *Owner { return &Owner{client: client, name: name} }
+
+// CreateApplication implements registration.ApplicationOwner.
+func (o *Owner) CreateApplication(ctx context.Context) error {
+	_, err := o.client.CreateOrModify(ctx, kube.Application(o.name), func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+		if current != nil {
+			return nil, nil
+		}
+		object := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "applicationconnector.kyma-project.io/v1alpha1",
+			"kind":       "Application",
+			"spec":       map[string]any{"description": "Made by Kyma Connectors", "services": []any{}},
+		}}
+		object.SetName(o.name)
+		object.SetLabels(map[string]string{labelManagedBy: managedByUs})
+		return object, nil
+	})
+	if kube.IsNotServed(err) {
+		return notServed(err)
+	}
+	return err
+}
+
+// RemoveApplication implements registration.ApplicationOwner.
+func (o *Owner) RemoveApplication(ctx context.Context) (bool, error) {
+	return o.client.Remove(ctx, kube.Application(o.name), func(current *unstructured.Unstructured) bool {
+		return madeByUs(current) && len(servicesOf(current)) == 0 && managedBy(current) == ""
+	})
+}
+
+func madeByUs(object *unstructured.Unstructured) bool {
+	return object.GetLabels()[labelManagedBy] == managedByUs
+}
