@@ -254,14 +254,14 @@ type Delivery struct {
 	Split string `json:"split,omitempty"`
 	// Ignore: acknowledged without an event (pings). Reject: malformed or forged.
 	Ignore Value `json:"ignore,omitempty" kind:"bool"`
-	Reject Value `json:"reject,omitempty" kind:"bool"`
+	Reject Value `json:"reject,omitempty" scope:"event" kind:"bool"`
 	// Types maps to event types; the first match wins. Without it, Event.Type says the type.
 	Types []TypeRule   `json:"types,omitempty"`
 	Event EventMapping `json:"event"`
 	// Unknown says what becomes of an event whose type is unknown: refuse (default) or deadLetter.
 	Unknown string `json:"unknown,omitempty"`
 	// OrderBy keeps the order of events with the same key.
-	OrderBy Value `json:"orderBy,omitempty"`
+	OrderBy Value `json:"orderBy,omitempty" scope:"event"`
 	// Respond overrides status codes by outcome: accepted, duplicate, ignored, unknown.
 	Respond map[string]int `json:"respond,omitempty"`
 }
@@ -370,15 +370,15 @@ type TypeRule struct {
 // EventMapping makes the event. ID and type must not be empty.
 type EventMapping struct {
 	Type    Value `json:"type,omitempty"`
-	Version Value `json:"version,omitempty"`
-	ID      Value `json:"id"`
-	Source  Value `json:"source,omitempty"`
-	Subject Value `json:"subject,omitempty"`
-	Time    Value `json:"time,omitempty"`
+	Version Value `json:"version,omitempty" scope:"event"`
+	ID      Value `json:"id" scope:"event"`
+	Source  Value `json:"source,omitempty" scope:"event"`
+	Subject Value `json:"subject,omitempty" scope:"event"`
+	Time    Value `json:"time,omitempty" scope:"event"`
 	// Data is any JSON value; content, json(path) and itemJSON(path) pass the document on as it came.
-	Data Value `json:"data" kind:"any"`
+	Data Value `json:"data" scope:"event" kind:"any"`
 	// DataContentType defaults to application/json.
-	DataContentType Value `json:"dataContentType,omitempty"`
+	DataContentType Value `json:"dataContentType,omitempty" scope:"event"`
 }
 
 // Webhooks says how webhooks are managed at the system.

@@ -13,7 +13,8 @@ import (
 // place says where in a definition a value stands and what it may do there. The struct tags of the
 // definition's types make it:
 //
-//	scope:"…"     what expressions below the field see (default: what its parent sees)
+//	scope:"…"     what expressions below the field see (default: what its parent sees; an API with a
+//	              discovery starts with discovery, a delivery with delivery or, if it is split, item)
 //	kind:"…"      bool, list or any (default: text)
 //	secrets:"yes" expressions below the field may read secret parameters
 type place struct {
@@ -26,6 +27,7 @@ type place struct {
 var scopes = map[string]expression.Scope{
 	"parameters": expression.Parameters, "delivery": expression.Delivery, "webhook": expression.Webhook,
 	"response": expression.Response, "relay": expression.Relay, "manual": expression.Manual, "claims": expression.Claims,
+	"event": expression.Event,
 }
 
 var kinds = map[string]expression.Kind{"bool": expression.Bool, "list": expression.List, "any": expression.Any}
@@ -93,6 +95,9 @@ func eachField(v reflect.Value, at place, visit func(place, *Value)) {
 			below.kind = kinds[field.Tag.Get("kind")]
 		}
 		if scope, ok := scopes[field.Tag.Get("scope")]; ok {
+			if scope == expression.Event && at.scope == expression.Item {
+				scope = expression.EventItem
+			}
 			below.scope = scope
 		}
 		if field.Tag.Get("secrets") == "yes" {

@@ -61,6 +61,7 @@ type Program struct {
 	params     []string
 	secretRefs []string
 	names      []string
+	lists      []string
 	headers    []string
 	queries    []string
 	rawText    bool
@@ -72,6 +73,9 @@ func (p *Program) Source() string { return p.source }
 
 // Parameters are the names of the parameters whose values the expression reads, sorted.
 func (p *Program) Parameters() []string { return p.params }
+
+// Lists are those of Parameters that the expression reads as lists, by params.
+func (p *Program) Lists() []string { return p.lists }
 
 // SecretRefs are the names of the parameters that the expression only points to, by secretRef, sorted.
 func (p *Program) SecretRefs() []string { return p.secretRefs }
@@ -109,7 +113,7 @@ func Compile(source string, scope Scope, kind Kind) (*Program, error) {
 	if b.bind(&tree.Node); b.err != nil {
 		return nil, b.err
 	}
-	p := &Program{source: source, kind: kind, params: b.params, secretRefs: b.secretRefs, names: b.names, headers: b.headers, queries: b.queries}
+	p := &Program{source: source, kind: kind, params: b.params, secretRefs: b.secretRefs, names: b.names, lists: b.lists, headers: b.headers, queries: b.queries}
 	if kind == Any {
 		p.rawText = isRawText(tree.Node)
 		keepRaw(&tree.Node)

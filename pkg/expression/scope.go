@@ -17,7 +17,7 @@ type Scope int
 const (
 	// Parameters: param(name), params(name).
 	Parameters Scope = iota
-	// Delivery adds body, json, header, form, query, path, rawBody, content, contentType, type, topic.
+	// Delivery adds body, json, header, form, query, path, rawBody, content, contentType, topic.
 	Delivery
 	// Item is Delivery inside a split: it adds item, itemJSON and index.
 	Item
@@ -33,6 +33,10 @@ const (
 	Manual
 	// Claims: a token that is signed for a call: nonce.
 	Claims
+	// Event is Delivery once the event's type is known: it adds type.
+	Event
+	// EventItem is Event inside a split.
+	EventItem
 )
 
 // String names the scope as error messages do.
@@ -46,20 +50,29 @@ func (s Scope) String() string {
 var scopeNames = [...]string{
 	"parameters", "a delivery", "an item of a split delivery", "a discovered API", "a webhook request",
 	"an answer of the system", "a relayed event", "manual steps", "the claims of a token",
+	"an event", "an event of a split delivery",
 }
+
+// Groups of scopes for the table below.
+var (
+	anyDelivery = []Scope{Delivery, Item, Event, EventItem}
+	anyItem     = []Scope{Item, EventItem, Discovery, Webhook}
+)
 
 // placed are the names that stand for something only in some scopes. All others are pure functions.
 var placed = map[string][]Scope{
-	"body": {Delivery, Item, Relay}, "json": {Delivery, Item, Relay},
-	"header": {Delivery, Item, Response}, "form": {Delivery, Item}, "query": {Delivery, Item}, "path": {Delivery, Item},
-	"rawBody": {Delivery, Item}, "content": {Delivery, Item}, "contentType": {Delivery, Item, Response},
-	"item": {Item, Discovery, Webhook}, "itemJSON": {Item, Discovery, Webhook}, "index": {Item, Discovery},
-	"type": {Delivery, Item, Relay}, "topic": {Delivery, Item, Webhook}, "version": {Relay},
+	"body": with(anyDelivery, Relay), "json": with(anyDelivery, Relay),
+	"header": with(anyDelivery, Response), "form": anyDelivery, "query": anyDelivery, "path": anyDelivery,
+	"rawBody": anyDelivery, "content": anyDelivery, "contentType": with(anyDelivery, Response),
+	"item": anyItem, "itemJSON": anyItem, "index": {Item, EventItem, Discovery},
+	"type": {Event, EventItem, Relay}, "topic": with(anyDelivery, Webhook), "version": {Relay},
 	"id": {Webhook, Relay}, "callback": {Webhook, Manual},
 	"source": {Relay}, "subject": {Relay}, "time": {Relay}, "data": {Relay},
 	"status": {Response}, "response": {Response},
 	"secretRef": {Manual}, "nonce": {Claims},
 }
+
+func with(scopes []Scope, more ...Scope) []Scope { return slices.Concat(scopes, more) }
 
 // variables are the names that are used without parentheses.
 var variables = []string{
@@ -83,6 +96,7 @@ type binder struct {
 	params     []string
 	secretRefs []string
 	names      []string
+	lists      []string
 	headers    []string
 	queries    []string
 	err        error
@@ -161,8 +175,11 @@ func (b *binder) call(name string, n *ast.CallNode) {
 			b.fail(n, "%s() takes a number, counted from 1", name)
 		case literal.Value == "" && len(n.Arguments) == 1:
 			b.fail(n, "%s() takes a name that is not empty", name)
-		case name == "param" || name == "params":
+		case name == "param":
 			b.use(&b.params, literal.Value)
+		case name == "params":
+			b.use(&b.params, literal.Value)
+			b.use(&b.lists, literal.Value)
 		case name == "secretRef":
 			b.use(&b.secretRefs, literal.Value)
 		case name == "header":
