@@ -110,6 +110,11 @@ func (c *Catalog) apply(ctx context.Context, change registration.Change) error {
 	if c.Missing {
 		return registration.ErrNoApplication
 	}
+	if change.Service != nil {
+		if err := change.Service.Validate(); err != nil {
+			return err
+		}
+	}
 	if c.ApplyError != nil {
 		if err := c.ApplyError(change); err != nil {
 			return err
