@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -174,4 +175,17 @@ func (m *Machine) RunToEnd(ctx context.Context, object *corev1.Pod) error {
 		}
 	}
 	return nil
+}
+
+// Variable is the value that the pod's containers see of an environment variable, paths rewritten; empty
+// where none sets it.
+func (p *Pod) Variable(name string) string {
+	for _, r := range p.procs {
+		for _, variable := range r.Env {
+			if value, ok := strings.CutPrefix(variable, name+"="); ok {
+				return value
+			}
+		}
+	}
+	return ""
 }

@@ -37,6 +37,7 @@ type Proxy struct {
 
 	mu      sync.Mutex
 	hosts   map[string]http.Handler
+	sources []func() map[string]http.Handler
 	unknown []string
 }
 
@@ -92,6 +93,14 @@ func (p *Proxy) Handle(hostPort string, handler http.Handler) {
 	p.hosts[canonical(hostPort)] = handler
 }
 
+// HandleAll makes the handlers answer that hosts returns, by host and port as in Handle. It is asked again
+// whenever a host is not known yet, for those whose hosts come and go. Handle goes first.
+func (p *Proxy) HandleAll(hosts func() map[string]http.Handler) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sources = append(p.sources, hosts)
+}
+
 // Unknown lists the hosts that were asked for and that nobody answers for, sorted.
 func (p *Proxy) Unknown() []string {
 	p.mu.Lock()
@@ -120,11 +129,20 @@ func (p *Proxy) handler(hostPort string) http.Handler {
 	name := canonical(hostPort)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	handler, ok := p.hosts[name]
-	if !ok && !slices.Contains(p.unknown, name) {
+	if handler, ok := p.hosts[name]; ok {
+		return handler
+	}
+	for _, source := range p.sources {
+		for host, handler := range source() {
+			if canonical(host) == name {
+				return handler
+			}
+		}
+	}
+	if !slices.Contains(p.unknown, name) {
 		p.unknown = append(p.unknown, name)
 	}
-	return handler
+	return nil
 }
 
 // serve answers what clients send to the proxy itself.

@@ -71,6 +71,19 @@ func TestProxyGivesEachHostItsHandler(t *testing.T) {
 	}
 }
 
+func TestProxyAsksForHostsThatComeLater(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	hosts := map[string]http.Handler{}
+	p.HandleAll(func() map[string]http.Handler { return hosts })
+	status, _ := call(t, p.Client(), "GET", "http://demo-gateway.kyma-integration/", "")
+	assert.Equal(t, http.StatusBadGateway, status)
+
+	hosts["demo-gateway.kyma-integration.svc.cluster.local:80"] = http.HandlerFunc(echo)
+	status, _ = call(t, p.Client(), "GET", "http://demo-gateway.kyma-integration/", "")
+	assert.Equal(t, http.StatusOK, status)
+}
+
 func TestProxyLetsNothingOut(t *testing.T) {
 	t.Parallel()
 	// The server below stands for the world: it must not be reached although it could be.

@@ -1,0 +1,244 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/sample"
+	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
+)
+
+// sendSamples sends every sample in order, each when the one before it is through.
+func (t *trial) sendSamples(ctx context.Context) (string, error) {
+	from, err := t.Definition.ResolveParams(t.SampleParams)
+	if err != nil {
+		return "", fmt.Errorf("%s of the samples: %w", sample.ParamsFile, err)
+	}
+	first := len(t.sandbox.kyma.Events())
+	var errs []error
+	for _, s := range t.Samples {
+		result := t.sendSample(ctx, s, from)
+		t.report.Samples = append(t.report.Samples, result)
+		t.report.Events.count(result)
+		if !result.OK {
+			errs = append(errs, fmt.Errorf("sample %s: %s", result.Name, result.Problem))
+		}
+	}
+	errs = append(errs, t.unexpected(first))
+	e := t.report.Events
+	return fmt.Sprintf("%d sent: %d accepted, %d refused, %d ignored, %d duplicates; %d events delivered", e.Sent, e.Accepted, e.Refused, e.Ignored, e.Duplicates, e.Delivered), errors.Join(errs...)
+}
+
+func (t *trial) sendSample(ctx context.Context, s sample.Sample, from *connector.Params) (result SampleResult) {
+	began := time.Now()
+	result = SampleResult{Name: s.Name, Expected: s.Golden.Outcome}
+	defer func() {
+		result.Problem = t.redact(result.Problem)
+		result.OK = result.Problem == ""
+		result.Seconds = seconds(time.Since(began))
+	}()
+	request, signed, err := sample.Sign(t.Definition, s.Request, from, t.own, time.Now())
+	if err != nil {
+		result.Problem = "cannot be signed: " + err.Error()
+		return result
+	}
+	result.Signed = signed
+	base, err := t.sandbox.network.entrance(s.Request.Method, s.Request.Path())
+	if err != nil {
+		result.Problem = err.Error()
+		return result
+	}
+	before := len(t.sandbox.kyma.Events())
+	answer, err := request.Send(ctx, t.client, base)
+	if err != nil {
+		result.Problem = err.Error()
+		return result
+	}
+	result.Status = answer.Status
+	result.Actual = outcome(answer.Status)
+	switch {
+	case answer.Status != s.Golden.Status:
+		result.Problem = fmt.Sprintf("the gateway answers %d, want %d (%s): %.300s", answer.Status, s.Golden.Status, s.Golden.Outcome, answer.Body)
+		return result
+	case !strings.Contains(answer.Body, s.Golden.Reason):
+		result.Problem = fmt.Sprintf("the answer does not say %q: %.300s", s.Golden.Reason, answer.Body)
+		return result
+	}
+	for _, want := range s.Golden.Events {
+		if err := t.arrives(ctx, before, want); err != nil {
+			result.Problem = err.Error()
+			return result
+		}
+		result.Delivered++
+	}
+	result.Actual = s.Golden.Outcome
+	return result
+}
+
+// arrives waits until the event is published as expected and its subscriber has it.
+func (t *trial) arrives(ctx context.Context, before int, want sample.Event) error {
+	problem := "it did not arrive in Kyma"
+	err := t.wait(ctx, func() bool {
+		for _, p := range t.sandbox.kyma.Events()[before:] {
+			if !same(p, want) || p.Dropped() {
+				continue
+			}
+			if problem = difference(p, want, t.app); problem != "" {
+				return true // it will not get better
+			}
+			if t.workload.got(p.Event.ID) {
+				return true
+			}
+			problem = "it arrived in Kyma, but not at its subscriber"
+		}
+		return false
+	})
+	if problem != "" {
+		return fmt.Errorf("event %s (%s): %s", want.ID, want.FullType(), problem)
+	}
+	return err
+}
+
+// wait looks again and again, until what is waited for is there, arrival is over or ctx ends.
+func (t *trial) wait(ctx context.Context, done func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, arrival)
+	defer cancel()
+	ticker := time.NewTicker(poll)
+	defer ticker.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waited %s in vain", arrival)
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+// unexpected finds events in Kyma that no sample asks for, and those that came more than once.
+func (t *trial) unexpected(first int) error {
+	var errs []error
+	seen := map[string]int{}
+	for _, p := range t.sandbox.kyma.Events()[first:] {
+		known := false
+		for _, s := range t.Samples {
+			for _, want := range s.Golden.Events {
+				known = known || same(p, want)
+			}
+		}
+		if !known {
+			errs = append(errs, fmt.Errorf("event %s (%s) arrived in Kyma although no sample has it", p.Event.ID, p.Event.Type))
+		}
+		// Current versions publish what comes by the legacy route twice, under two types.
+		key := p.Event.ID + " (" + p.Event.Type + ")"
+		if seen[key]++; seen[key] == 2 {
+			errs = append(errs, fmt.Errorf("event %s arrived in Kyma more than once", key))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// outcome is what a status says by itself.
+func outcome(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return sample.Refused
+	case http.StatusBadRequest:
+		return sample.Malformed
+	case http.StatusNoContent:
+		return sample.Ignored
+	case http.StatusUnprocessableEntity:
+		return sample.Unknown
+	case http.StatusAccepted, http.StatusOK:
+		return sample.Accepted
+	}
+	return fmt.Sprintf("status %d", status)
+}
+
+// notify lets the simulated system send events by itself, signing in as it is told to by the
+// installation: that shows that the instructions are right.
+func (t *trial) notify(ctx context.Context) (string, error) {
+	notifier, ok := t.sandbox.system.(simulator.Notifier)
+	if !ok {
+		return "the simulator sends none", nil
+	}
+	for i := range t.Definition.Deliveries {
+		delivery := &t.Definition.Deliveries[i]
+		if delivery.HTTP == nil || delivery.Verify.Basic == nil {
+			continue
+		}
+		for _, legacy := range []bool{false, true} {
+			if err := t.notifyOnce(ctx, notifier, delivery, legacy); err != nil {
+				return "", err
+			}
+		}
+	}
+	n := t.report.Notifications
+	return fmt.Sprintf("%d sent, %d delivered", n.Sent, n.Delivered), nil
+}
+
+func (t *trial) notifyOnce(ctx context.Context, notifier simulator.Notifier, delivery *connector.Delivery, legacy bool) error {
+	if len(t.status.Events) == 0 {
+		return nil
+	}
+	base, err := t.sandbox.network.entrance(http.MethodPost, delivery.HTTP.Path)
+	if err != nil {
+		return err
+	}
+	endpoint := base + delivery.HTTP.Path
+	if strings.HasPrefix(endpoint, "https://") && len(t.status.Manual) > 0 && !t.instructed(endpoint) {
+		return fmt.Errorf("the registration's report does not tell to enter the endpoint %s", endpoint)
+	}
+	in := t.own.Input()
+	user, err := delivery.Verify.Basic.Username.Text(in)
+	if err != nil {
+		return err
+	}
+	password, err := delivery.Verify.Basic.Password.Text(in)
+	if err != nil {
+		return err
+	}
+	err = notifier.Connect(simulator.Consumer{Endpoint: endpoint, User: user, Password: password, Client: t.client, Legacy: legacy})
+	if err != nil {
+		return err
+	}
+	fullType := t.status.Events[0].Type
+	name := fullType[:strings.LastIndexByte(fullType, '.')] // without the version
+	known := len(notifier.Monitor())
+	if err := notifier.Fire(ctx, simulator.Notification{Type: name}); err != nil {
+		return fmt.Errorf("the simulated system could not deliver %s: %w", name, err)
+	}
+	t.report.Notifications.Sent++
+	id := ""
+	err = t.wait(ctx, func() bool {
+		for _, sent := range notifier.Monitor()[known:] {
+			id = sent.ID
+			if sent.State == simulator.Delivered && t.workload.got(sent.ID) {
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		return fmt.Errorf("event %s (%s) of the simulated system did not reach its subscriber: %w", id, name, err)
+	}
+	t.report.Notifications.Delivered++
+	return nil
+}
+
+// instructed says whether the report's manual steps name the endpoint.
+func (t *trial) instructed(endpoint string) bool {
+	for _, m := range t.status.Manual {
+		for _, step := range m.Steps {
+			if strings.Contains(step, endpoint) {
+				return true
+			}
+		}
+	}
+	return false
+}
