@@ -49,7 +49,7 @@ var errNotServed = errors.New("the simulated cluster does not serve this kind")
 
 // apply creates the object, or replaces the one of that name.
 func (c *cluster) apply(ctx context.Context, m provision.Manifest, namespace string) error {
-	collection, err := c.collection(ctx, m.APIVersion, m.Kind, namespace)
+	collection, err := c.collection(ctx, m.APIVersion, m.Kind, namespaceOf(m, namespace))
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (c *cluster) apply(ctx context.Context, m provision.Manifest, namespace str
 
 // remove deletes the object; it may be gone already.
 func (c *cluster) remove(ctx context.Context, m provision.Manifest, namespace string) error {
-	collection, err := c.collection(ctx, m.APIVersion, m.Kind, namespace)
+	collection, err := c.collection(ctx, m.APIVersion, m.Kind, namespaceOf(m, namespace))
 	if err != nil {
 		return err
 	}
@@ -279,15 +279,15 @@ func judge(status int, answer []byte, err error) error {
 	return fmt.Errorf("simulated cluster answers %d: %s", status, reason.Message)
 }
 
-// kubeconfig is how processes reach the API.
-func (c *cluster) kubeconfig(namespace string) ([]byte, error) {
+// kubeconfig is how a process reaches the API.
+func (c *cluster) kubeconfig(namespace string, token secret.Text) ([]byte, error) {
 	named := func(name, key string, value any) []any { return []any{map[string]any{"name": name, key: value}} }
 	return yaml.Marshal(map[string]any{
 		"apiVersion":      "v1",
 		"kind":            "Config",
 		"current-context": "sandbox",
 		"clusters":        named("sandbox", "cluster", map[string]any{"server": c.url}),
-		"users":           named("sandbox", "user", map[string]any{"token": c.token.Reveal()}),
+		"users":           named("sandbox", "user", map[string]any{"token": token.Reveal()}),
 		"contexts":        named("sandbox", "context", map[string]any{"cluster": "sandbox", "user": "sandbox", "namespace": namespace}),
 	})
 }

@@ -65,6 +65,7 @@ type Sandbox struct {
 	system  simulator.System
 	kubeAPI *http.Server
 	cluster *cluster
+	access  *access
 	machine *pod.Machine
 	network *network
 	objects *objects
@@ -111,7 +112,8 @@ func (s *Sandbox) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	address, err := s.serveKubeAPI()
+	s.access = newAccess()
+	address, err := s.serveKubeAPI(s.access.handler(s.kyma.KubeAPI(), token))
 	if err != nil {
 		return err
 	}
@@ -128,14 +130,14 @@ func (s *Sandbox) start(ctx context.Context) error {
 }
 
 // serveKubeAPI opens the simulated Kubernetes API on loopback.
-func (s *Sandbox) serveKubeAPI() (string, error) {
+func (s *Sandbox) serveKubeAPI(handler http.Handler) (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("open the simulated Kubernetes API on loopback: %w", err)
 	}
 	// No time-out for answers: a watch has none.
 	s.kubeAPI = &http.Server{
-		Handler:           s.kyma.KubeAPI(),
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		ErrorLog:          slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
@@ -145,15 +147,8 @@ func (s *Sandbox) serveKubeAPI() (string, error) {
 }
 
 func (s *Sandbox) newMachine() error {
-	kubeconfig, err := s.cluster.kubeconfig(s.options.Release.Namespace)
-	if err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, "ca.crt"), s.proxy.CA(), 0o600); err != nil {
 		return err
-	}
-	files := map[string][]byte{"kubeconfig": kubeconfig, "ca.crt": s.proxy.CA()}
-	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(s.dir, name), data, 0o600); err != nil {
-			return err
-		}
 	}
 	s.machine = &pod.Machine{
 		Dir:      s.dir,
@@ -161,16 +156,31 @@ func (s *Sandbox) newMachine() error {
 		Objects:  s.cluster,
 		Redactor: s.redactor,
 		Grace:    grace,
-		Env: []string{
-			"HTTP_PROXY=" + s.proxy.URL(),
-			"HTTPS_PROXY=" + s.proxy.URL(),
-			// Only the sandbox's authority is trusted: a connection around the proxy fails.
-			"SSL_CERT_FILE=" + filepath.Join(s.dir, "ca.crt"),
-			"SSL_CERT_DIR=" + filepath.Join(s.dir, "none"),
-			"KUBECONFIG=" + filepath.Join(s.dir, "kubeconfig"),
-		},
+		Env:      s.environment,
 	}
 	return nil
+}
+
+// environment is what the sandbox adds to a pod's variables: the way out and, for a pod with an account
+// token, the way to the Kubernetes API.
+func (s *Sandbox) environment(p *corev1.Pod) ([]string, error) {
+	env := []string{
+		"HTTP_PROXY=" + s.proxy.URL(),
+		"HTTPS_PROXY=" + s.proxy.URL(),
+		// Only the sandbox's authority is trusted: a connection around the proxy fails.
+		"SSL_CERT_FILE=" + filepath.Join(s.dir, "ca.crt"),
+		"SSL_CERT_DIR=" + filepath.Join(s.dir, "none"),
+	}
+	if mount := p.Spec.AutomountServiceAccountToken; mount != nil && !*mount {
+		return env, nil
+	}
+	token := s.access.token(p.Namespace, p.Spec.ServiceAccountName)
+	kubeconfig, err := s.cluster.kubeconfig(p.Namespace, token)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(s.dir, "kubeconfig."+p.Name)
+	return append(env, "KUBECONFIG="+file), os.WriteFile(file, kubeconfig, 0o600)
 }
 
 // redactor knows the values of all Secrets that are in the cluster or have been.
@@ -247,8 +257,8 @@ func (s *Sandbox) runHooks(ctx context.Context, event string) (int, error) {
 		if !slices.Contains(hook.DeletePolicies, "hook-succeeded") {
 			continue
 		}
-		if err := s.cluster.remove(ctx, hook.Manifest, s.options.Release.Namespace); err != nil && !errors.Is(err, errNotServed) {
-			return ran, fmt.Errorf("%s hook: remove %s %s: %w", event, hook.Kind, hook.Name, err)
+		if err := s.remove(ctx, hook.Manifest); err != nil {
+			return ran, fmt.Errorf("%s hook: %w", event, err)
 		}
 	}
 	return ran, nil
@@ -270,6 +280,9 @@ func (s *Sandbox) runPod(ctx context.Context, p *corev1.Pod) error {
 // except Kyma's own: a Kyma that does not serve them would refuse the release.
 func (s *Sandbox) applyAll(ctx context.Context, o *objects) error {
 	for _, m := range o.apply {
+		if err := s.access.add(m, s.options.Release.Namespace); err != nil {
+			return fmt.Errorf("%s %s: %w", m.Kind, m.Name, err)
+		}
 		err := s.cluster.apply(ctx, m, s.options.Release.Namespace)
 		group, _, _ := strings.Cut(m.APIVersion, "/")
 		if errors.Is(err, errNotServed) && !strings.HasSuffix(group, ".kyma-project.io") {
@@ -336,11 +349,17 @@ func (s *Sandbox) removeObjects(ctx context.Context) error {
 	manifests := slices.Clone(s.options.Release.Manifests)
 	slices.Reverse(manifests)
 	for _, m := range manifests {
-		if err := s.cluster.remove(ctx, m, s.options.Release.Namespace); err != nil && !errors.Is(err, errNotServed) {
-			errs = append(errs, fmt.Errorf("remove %s %s: %w", m.Kind, m.Name, err))
-		}
+		errs = append(errs, s.remove(ctx, m))
 	}
 	return errors.Join(errs...)
+}
+
+func (s *Sandbox) remove(ctx context.Context, m provision.Manifest) error {
+	s.access.remove(m, s.options.Release.Namespace)
+	if err := s.cluster.remove(ctx, m, s.options.Release.Namespace); err != nil && !errors.Is(err, errNotServed) {
+		return fmt.Errorf("remove %s %s: %w", m.Kind, m.Name, err)
+	}
+	return nil
 }
 
 // left are the objects that are there now and were not before the release.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
 )
@@ -103,7 +104,7 @@ func machine(t *testing.T) *Machine {
 	return &Machine{
 		Dir:      t.TempDir(),
 		Binaries: binaries,
-		Env:      []string{"HTTP_PROXY=http://127.0.0.1:1"},
+		Env:      func(*corev1.Pod) ([]string, error) { return []string{"HTTP_PROXY=http://127.0.0.1:1"}, nil },
 		Objects: objects{
 			secrets:    map[string]map[string][]byte{"credentials": {"password": []byte(topSecret), "user": []byte("u")}},
 			configMaps: map[string]map[string][]byte{"definition": {"connector.yaml": []byte("a: b"), "apis-x": []byte("{}")}},

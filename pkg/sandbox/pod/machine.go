@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
 )
 
@@ -32,8 +34,9 @@ type Machine struct {
 	Binaries string
 	// Objects are the Secrets and ConfigMaps that pods refer to.
 	Objects Objects
-	// Env is added to the environment of every process: proxy, certificate authority, cluster address.
-	Env []string
+	// Env returns what is added to the environment of a pod's processes: proxy, certificate authority,
+	// cluster address.
+	Env func(*corev1.Pod) ([]string, error)
 	// Redactor returns what is known to be secret now; process output passes through it.
 	Redactor func() *secret.Redactor
 	// Grace bounds how long a process may take to end after SIGTERM; the pod's own period holds if it

@@ -81,13 +81,17 @@ func (m *Machine) Translate(ctx context.Context, pod *corev1.Pod, dir string, al
 	if err != nil {
 		return nil, err
 	}
+	added, err := m.Env(pod)
+	if err != nil {
+		return nil, err
+	}
 	plan := &Plan{Ports: ports}
 	for i := range pod.Spec.InitContainers {
 		container := &pod.Spec.InitContainers[i]
 		if container.RestartPolicy != nil {
 			return nil, fmt.Errorf("init container %s: a sidecar cannot run on this machine", container.Name)
 		}
-		process, err := m.process(ctx, pod, container, dir, volumes, ports)
+		process, err := m.process(ctx, pod, container, dir, volumes, ports, added)
 		if err != nil {
 			return nil, fmt.Errorf("init container %s: %w", container.Name, err)
 		}
@@ -95,7 +99,7 @@ func (m *Machine) Translate(ctx context.Context, pod *corev1.Pod, dir string, al
 	}
 	for i := range pod.Spec.Containers {
 		container := &pod.Spec.Containers[i]
-		process, err := m.process(ctx, pod, container, dir, volumes, ports)
+		process, err := m.process(ctx, pod, container, dir, volumes, ports, added)
 		if err != nil {
 			return nil, fmt.Errorf("container %s: %w", container.Name, err)
 		}
@@ -125,7 +129,7 @@ func allocatePorts(pod *corev1.Pod, allocate func(n int) ([]string, error)) (Por
 	return ports, nil
 }
 
-func (m *Machine) process(ctx context.Context, pod *corev1.Pod, container *corev1.Container, dir string, volumes map[string]string, ports Ports) (*Process, error) {
+func (m *Machine) process(ctx context.Context, pod *corev1.Pod, container *corev1.Container, dir string, volumes map[string]string, ports Ports, added []string) (*Process, error) {
 	binary, err := m.Binary(container.Image, container.Command)
 	if err != nil {
 		return nil, err
@@ -156,7 +160,7 @@ func (m *Machine) process(ctx context.Context, pod *corev1.Pod, container *corev
 	// What Kubernetes gives every container, then the sandbox's own, then the manifest's: nothing of the
 	// caller's environment.
 	p.Env = append(p.Env, "HOSTNAME="+pod.Name)
-	p.Env = append(p.Env, m.Env...)
+	p.Env = append(p.Env, added...)
 	for _, v := range variables {
 		value := v.value
 		if v.literal {
