@@ -8,7 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"reflect"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 )
@@ -33,7 +33,7 @@ func LoadFile(dir fs.FS, name string) (*Definition, error) {
 	if err := d.decode(data); err != nil {
 		return nil, fmt.Errorf("definition %s: %w", name, err)
 	}
-	if err := d.compile().err(); err != nil {
+	if err := d.validate().err(); err != nil {
 		return nil, fmt.Errorf("definition %s: %w", name, err)
 	}
 	return &d, nil
@@ -63,28 +63,25 @@ func readFile(dir fs.FS, name string) ([]byte, error) {
 
 func fileError(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no file %s: %w", name, err)
+		return fmt.Errorf("there is no file %s (%w)", name, fs.ErrNotExist)
 	}
-	return fmt.Errorf("cannot read %s: %w", name, err)
+	return fmt.Errorf("cannot read %s: %w", name, bare(err))
 }
 
+// decode reads the file's bytes into the definition if their shape is right.
 func (d *Definition) decode(data []byte) error {
 	asJSON, err := yaml.YAMLToJSONStrict(data)
 	if err != nil {
+		return Problem{What: strings.TrimPrefix(err.Error(), "yaml: "), Next: "correct the YAML, or check that the file was written completely"}
+	}
+	problems, err := checkShape(asJSON)
+	if err != nil {
+		return err
+	}
+	if err := problems.err(); err != nil {
 		return err
 	}
 	return unmarshalStrict(asJSON, d)
-}
-
-// compile compiles every expression for its place.
-func (d *Definition) compile() Problems {
-	var problems Problems
-	eachValue(reflect.ValueOf(d).Elem(), place{}, func(at place, v *Value) {
-		if err := v.compile(at.scope, at.kind); err != nil {
-			problems.add(at.path, "", "%s", err)
-		}
-	})
-	return problems
 }
 
 func unmarshalStrict(data []byte, out any) error {

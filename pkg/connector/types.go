@@ -38,7 +38,8 @@ type Definition struct {
 	// Manual lists what a person has to enter at the system, as text made from the same values.
 	Manual []Manual `json:"manual,omitempty" scope:"manual"`
 
-	files fileReader
+	files      fileReader
+	eventTypes []EventType
 }
 
 // Metadata names the connector and the product; "<product> - <API name>" is the name in Kyma.

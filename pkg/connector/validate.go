@@ -1,0 +1,446 @@
+package connector
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/event"
+)
+
+// Limits of what a definition may ask for.
+const (
+	maxBodyLimit = 64 << 20
+	maxTokenLife = 24 * time.Hour
+)
+
+// validate checks what the schema cannot: expressions and what they read, references, and what has to be
+// unique or to fit together. It reports everything at once.
+func (d *Definition) validate() Problems {
+	problems := d.checkValues()
+	problems = append(problems, d.readCatalog()...)
+	for _, name := range sortedKeys(d.Parameters) {
+		d.Parameters[name].validate(joinPath("parameters", name), &problems)
+	}
+	if len(d.System.Auth) > 0 {
+		for i := range d.System.Auth {
+			d.System.Auth[i].validate("system.auth", &problems)
+		}
+	}
+	d.validateAPIs(&problems)
+	d.validateDeliveries(&problems)
+	d.validateWebhooks(&problems)
+	d.validateRelay(&problems)
+	unique(&problems, "manual", "id", d.Manual, func(m Manual) string { return m.ID })
+	return problems
+}
+
+// checkValues compiles every expression for its place and checks which parameters it reads.
+func (d *Definition) checkValues() Problems {
+	var problems Problems
+	eachValue(reflect.ValueOf(d).Elem(), place{}, func(at place, v *Value) {
+		if err := v.compile(at.scope, at.kind); err != nil {
+			problems.add(at.path, "", "%s", err)
+			return
+		}
+		if v.program == nil {
+			return
+		}
+		for _, name := range v.program.Parameters() {
+			parameter, known := d.Parameters[name]
+			switch {
+			case !known:
+				problems.add(at.path, "declare it under parameters"+didYouMean(name, maps.Keys(d.Parameters)), "there is no parameter %q", name)
+			case parameter.Kind == KindSecret && !at.secrets:
+				problems.add(at.path, "secrets may flow into auth, verify, token, webhooks and relay.to only; secretRef() in manual steps says where to read one",
+					"reads the secret parameter %q", name)
+			}
+		}
+		for _, name := range v.program.Lists() {
+			if parameter, known := d.Parameters[name]; known && parameter.Kind != KindList {
+				problems.add(at.path, "use param()", "params() reads lists, and the parameter %q is of kind %s", name, parameter.Kind)
+			}
+		}
+		for _, name := range v.program.SecretRefs() {
+			if _, known := d.Parameters[name]; !known {
+				problems.add(at.path, "declare it under parameters"+didYouMean(name, maps.Keys(d.Parameters)), "there is no parameter %q", name)
+			}
+		}
+	})
+	return problems
+}
+
+func (p Parameter) validate(path string, problems *Problems) {
+	if p.Pattern != "" {
+		if _, err := wholePattern(p.Pattern); err != nil {
+			problems.add(path+".pattern", "", "does not compile: %s", err)
+			return
+		}
+	}
+	check := func(field, value string) {
+		if value == "" {
+			return
+		}
+		if _, _, wrong := p.normalise(value); wrong != "" {
+			problems.add(path+"."+field, "", "is no valid value: %s", wrong)
+		}
+	}
+	if p.Kind == KindSecret {
+		if p.Default != "" || p.Example != "" || len(p.Enum) > 0 {
+			problems.add(path, "remove them", "a secret has no default, example or enum")
+		}
+	} else {
+		check("default", p.Default)
+		check("example", p.Example)
+	}
+	if p.Required && p.Default != "" {
+		problems.add(path, "remove one of the two", "is required and has a default")
+	}
+	p.validateGenerate(path, problems)
+}
+
+// minGenerated is the number of random characters that a generated secret needs: 20 characters out of 62
+// are 119 bits.
+const minGenerated = 20
+
+func (p Parameter) validateGenerate(path string, problems *Problems) {
+	if p.Generate == nil {
+		return
+	}
+	path += ".generate"
+	switch {
+	case p.Kind != KindText && p.Kind != KindSecret:
+		problems.add(path, "", "only texts and secrets can be generated")
+	case p.Required || p.Default != "":
+		problems.add(path, "remove required and default", "a generated parameter may be left empty, and has no default")
+	case p.Kind == KindSecret && p.Generate.Length < minGenerated:
+		problems.add(path+".length", fmt.Sprintf("write at least %d", minGenerated), "a secret of %d random characters can be guessed", p.Generate.Length)
+	case p.Generate.Length == 0:
+		problems.add(path+".length", "add it", "is missing")
+	default:
+		for _, random := range []string{"a", "Z", "0"} {
+			if _, _, wrong := p.normalise(p.Generate.Prefix + strings.Repeat(random, p.Generate.Length)); wrong != "" {
+				problems.add(path, "change the pattern or the prefix", "what is generated would not be accepted: it has letters of both cases and digits, %s", wrong)
+				return
+			}
+		}
+	}
+}
+
+func (a Auth) validate(path string, problems *Problems) {
+	switch {
+	case a.APIKey != nil && (a.APIKey.Header == "") == (a.APIKey.Query == ""):
+		problems.add(path+".apiKey", "", "want exactly one of header and query")
+	case a.Header != nil && len(a.Header) == 0:
+		problems.add(path+".header", "add a header", "is empty")
+	case a.Query != nil && len(a.Query) == 0:
+		problems.add(path+".query", "add a query parameter", "is empty")
+	}
+}
+
+func (d *Definition) validateAPIs(problems *Problems) {
+	listed := slices.DeleteFunc(slices.Clone(d.APIs), func(a API) bool { return a.Discover != nil })
+	unique(problems, "apis", "id", listed, func(a API) string { return a.ID })
+	unique(problems, "apis", "name", listed, func(a API) string { return a.Name.text })
+	for i, api := range d.APIs {
+		path := fmt.Sprintf("apis[%d]", i)
+		if api.Discover == nil && api.ID == "" {
+			problems.add(path+".id", "add it", "is missing")
+		}
+		if api.Discover != nil && api.ID != "" {
+			problems.add(path+".id", "remove it: discover.id identifies each API", "an API that is discovered has no id here")
+		}
+		if !api.Name.IsSet() {
+			problems.add(path+".name", "add it", "is missing")
+		}
+		if api.Kind == "" {
+			problems.add(path+".kind", "add it", "is missing")
+		}
+		for _, p := range api.Paths {
+			literalPath(problems, path+".path", p)
+		}
+		for _, auth := range api.Auth {
+			auth.validate(path+".auth", problems)
+		}
+		if api.Probe != nil {
+			literalPath(problems, path+".probe.path", api.Probe.Path)
+		}
+		if api.Discover != nil {
+			literalPath(problems, path+".discover.get", api.Discover.Get)
+		}
+		d.validateSpecification(path+".specification", api, problems)
+	}
+}
+
+func (d *Definition) validateSpecification(path string, api API, problems *Problems) {
+	spec := api.Specification
+	if spec == nil {
+		return
+	}
+	literalPath(problems, path+".path", spec.Path)
+	if spec.Metadata && api.Kind != KindOData {
+		problems.add(path+".metadata", "", "only OData services have $metadata")
+	}
+	if !spec.URL.IsExpression() && spec.URL.IsSet() {
+		if _, wrong := normaliseURL(spec.URL.text); wrong != "" {
+			problems.add(path+".url", "", "%s", wrong)
+		}
+	}
+	if spec.File == "" {
+		return
+	}
+	if api.Kind == KindOData {
+		data, err := d.File(spec.File)
+		if err == nil {
+			err = wellFormed(data)
+		}
+		if err != nil {
+			problems.add(path+".file", "", "%s", err)
+		}
+		return
+	}
+	document, err := d.document(spec.File)
+	switch {
+	case err != nil:
+		problems.add(path+".file", "", "%s", err)
+	case api.Kind == KindOpenAPI && !gjson.GetBytes(document, "openapi").Exists() && !gjson.GetBytes(document, "swagger").Exists():
+		problems.add(path+".file", "", "%s is no OpenAPI document: it has neither openapi nor swagger at its root", spec.File)
+	}
+}
+
+// wellFormed reads an XML document to its end.
+func wellFormed(data []byte) error {
+	decoder := xml.NewDecoder(strings.NewReader(string(data)))
+	for {
+		_, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("is no XML: %w", err)
+		}
+	}
+}
+
+func (d *Definition) validateDeliveries(problems *Problems) {
+	unique(problems, "deliveries", "name", d.Deliveries, func(x Delivery) string { return x.Name })
+	unique(problems, "deliveries", "http.path", d.Deliveries, func(x Delivery) string {
+		if x.HTTP == nil {
+			return ""
+		}
+		return strings.TrimRight(x.HTTP.Path, "/")
+	})
+	for i := range d.Deliveries {
+		d.validateDelivery(fmt.Sprintf("deliveries[%d]", i), &d.Deliveries[i], problems)
+	}
+}
+
+func (d *Definition) validateDelivery(path string, delivery *Delivery, problems *Problems) {
+	if (delivery.HTTP == nil) == (delivery.MQTT == nil) {
+		problems.add(path, "", "want exactly one of http and mqtt")
+	}
+	if h := delivery.HTTP; h != nil {
+		if h.MaxBody > maxBodyLimit {
+			problems.add(path+".http.maxBody", "write at most 64MiB", "is larger than the gateway takes")
+		}
+		if delivery.Verify.PathToken != nil && h.Subpaths {
+			problems.add(path+".http.subpaths", "remove it", "does not go with verify.pathToken, which takes the rest of the path")
+		}
+	}
+	if (delivery.Verify.Token != nil) != (delivery.Token != nil) {
+		problems.add(path+".verify", "", "verify.token and token go together: one checks what the other issues")
+	}
+	if delivery.Token != nil && time.Duration(delivery.Token.Lifetime) > maxTokenLife {
+		problems.add(path+".token.lifetime", "write at most 24h", "is too long")
+	}
+	if h := delivery.Verify.HMAC; h != nil {
+		if h.Timestamp.IsSet() != (h.Tolerance > 0) {
+			problems.add(path+".verify.hmac", "", "timestamp and tolerance go together: they make the replay window")
+		}
+		for _, field := range []struct {
+			name  string
+			value Value
+		}{{"message", h.Message}, {"signature", h.Signature}} {
+			if !field.value.IsExpression() {
+				problems.add(path+".verify.hmac."+field.name, "write an expression such as =rawBody", "is the same for every delivery")
+			}
+		}
+	}
+	d.validateMapping(path, delivery, problems)
+}
+
+func (d *Definition) validateMapping(path string, delivery *Delivery, problems *Problems) {
+	if !delivery.Event.ID.IsExpression() {
+		problems.add(path+".event.id", "make it from the delivery: =body(\"id\"), say, or =hash(content)", "is the same for every delivery, so that all but the first would be duplicates")
+	}
+	if delivery.Event.Type.IsSet() == (len(delivery.Types) > 0) {
+		problems.add(path, "", "want exactly one of types and event.type")
+	}
+	version := delivery.Event.Version
+	if t := delivery.Event.Type; t.IsSet() && !t.IsExpression() {
+		d.checkEventType(path+".event.type", t.text, version, problems)
+	}
+	for i, rule := range delivery.Types {
+		d.checkEventType(fmt.Sprintf("%s.types[%d].type", path, i), rule.Type, version, problems)
+	}
+}
+
+// checkEventType checks a type that a definition names literally: it has to survive in Kyma and to be in the
+// catalog, if there is one.
+func (d *Definition) checkEventType(path, name string, version Value, problems *Problems) {
+	if err := event.CheckType(name); err != nil {
+		problems.add(path, "choose a name of letters, digits and dots", "%s", err)
+		return
+	}
+	if d.Events == nil || version.IsExpression() || len(d.eventTypes) == 0 {
+		return
+	}
+	full := EventType{Name: name, Version: "v1"}
+	if version.IsSet() {
+		full.Version = version.text
+	}
+	if !slices.ContainsFunc(d.eventTypes, func(t EventType) bool { return t.FullType() == full.FullType() }) {
+		problems.add(path, "add the channel "+full.FullType(), "is not in the event catalog %s", d.Events.Catalog)
+	}
+}
+
+func (d *Definition) validateWebhooks(problems *Problems) {
+	w := d.Webhooks
+	if w == nil {
+		return
+	}
+	isHTTP := func(x Delivery) bool { return x.HTTP != nil }
+	switch {
+	case w.Delivery == "" && d.Callback() == nil:
+		problems.add("webhooks.delivery", "name the delivery that the system is to call", "there is not exactly one delivery by HTTP")
+	case w.Delivery != "" && d.Callback() == nil:
+		problems.add("webhooks.delivery", "", "there is no delivery by HTTP called %q", w.Delivery)
+	}
+	if w.Each == "instance" && !slices.ContainsFunc(d.APIs, func(a API) bool { return a.Discover != nil }) {
+		problems.add("webhooks.each", "", "there is no API with discover, whose instances could have webhooks")
+	}
+	if w.Mode == "dynamic" && w.Each == "" && !slices.ContainsFunc(d.Deliveries, func(x Delivery) bool { return isHTTP(x) && len(x.Types) > 0 }) {
+		problems.add("webhooks.mode", "give the delivery a table of types with topics", "dynamic needs to know which topic brings which event type")
+	}
+	for _, name := range w.RecreateWhen {
+		if _, known := d.Parameters[name]; !known {
+			problems.add("webhooks.recreateWhen", ""+strings.TrimPrefix(didYouMean(name, maps.Keys(d.Parameters)), ", or "), "there is no parameter %q", name)
+		}
+	}
+	if w.List != nil {
+		w.List.validate("webhooks.list", problems)
+	}
+	if w.Create != nil {
+		w.Create.validate("webhooks.create", problems)
+	}
+	if w.Update != nil {
+		w.Update.validate("webhooks.update", problems)
+	}
+	if w.Delete != nil {
+		w.Delete.validate("webhooks.delete", problems)
+	}
+}
+
+// Callback is the delivery that the system calls: the one that webhooks names, or the only one by HTTP. It
+// is nil where there is none.
+func (d *Definition) Callback() *Delivery {
+	var found *Delivery
+	for i := range d.Deliveries {
+		delivery := &d.Deliveries[i]
+		if delivery.HTTP == nil {
+			continue
+		}
+		if d.Webhooks != nil && d.Webhooks.Delivery != "" {
+			if delivery.Name == d.Webhooks.Delivery {
+				return delivery
+			}
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = delivery
+	}
+	return found
+}
+
+// Method is the call's HTTP method and path; the method is empty where the definition sets none or several.
+func (c Call) Method() (method string, path Value) {
+	n := 0
+	for _, m := range []struct {
+		name string
+		path Value
+	}{{"GET", c.Get}, {"POST", c.Post}, {"PUT", c.Put}, {"PATCH", c.Patch}, {"DELETE", c.Delete}} {
+		if m.path.IsSet() {
+			method, path = m.name, m.path
+			n++
+		}
+	}
+	if n != 1 {
+		return "", Value{}
+	}
+	return method, path
+}
+
+func (c Call) validate(at string, problems *Problems) {
+	method, path := c.Method()
+	if method == "" {
+		problems.add(at, "", "want exactly one of get, post, put, patch, delete")
+	}
+	literalPath(problems, at, path)
+	if c.JSON != nil && c.Form != nil {
+		problems.add(at, "", "want at most one of json and form")
+	}
+}
+
+func (d *Definition) validateRelay(problems *Problems) {
+	unique(problems, "relay", "name", d.Relay, func(r Relay) string { return r.Name })
+	unique(problems, "relay", "from.path", d.Relay, func(r Relay) string { return r.From.Path })
+	for i, r := range d.Relay {
+		path := fmt.Sprintf("relay[%d]", i)
+		r.To.Call.validate(path+".to", problems)
+		literalPath(problems, path+".to.single", r.To.Single)
+		if r.To.JSON != nil || r.To.Form != nil {
+			problems.add(path+".to", "use map.data", "has a body of its own, but the body is made of the events")
+		}
+		if b := r.To.Batch; b != nil {
+			if b.Bytes > maxBodyLimit {
+				problems.add(path+".to.batch.bytes", "write at most 64MiB", "is too large")
+			}
+			if r.To.Format == "single" && b.Count > 1 {
+				problems.add(path+".to.batch.count", "write 1", "the format single sends one event at a time")
+			}
+		}
+	}
+}
+
+// literalPath checks a path that is no expression.
+func literalPath(problems *Problems, at string, v Value) {
+	if v.IsSet() && !v.IsExpression() && !strings.HasPrefix(v.text, "/") {
+		problems.add(at, "begin it with /", "%q is no path", v.text)
+	}
+}
+
+// unique reports items with equal keys; empty keys do not count.
+func unique[T any](problems *Problems, list, field string, items []T, key func(T) string) {
+	seen := map[string]int{}
+	for i, item := range items {
+		k := key(item)
+		if k == "" {
+			continue
+		}
+		if first, ok := seen[k]; ok {
+			problems.add(fmt.Sprintf("%s[%d].%s", list, i, field), "choose another", "%q is used by %s[%d] too", k, list, first)
+			continue
+		}
+		seen[k] = i
+	}
+}
