@@ -41,6 +41,42 @@ func ReadArchive(r io.Reader, limits Limits) (Tree, error) {
 	return NewTree(a.files)
 }
 
+// ArchiveEntry is one entry of an archive as it is, however unfit.
+type ArchiveEntry struct {
+	Name  string
+	Dir   bool
+	File  bool // a regular file
+	Mode  int64
+	Plain bool // no owner, no time: what makes builds identical
+}
+
+// ListArchive lists the entries of an archive without judging them, within limits.
+func ListArchive(r io.Reader, limits Limits) ([]ArchiveEntry, error) {
+	packed := &countingReader{r: r, most: limits.Archive}
+	unzipped, err := gzip.NewReader(packed)
+	if err != nil {
+		return nil, packed.explain(fmt.Errorf("not a gzip archive: %w", err))
+	}
+	var entries []ArchiveEntry
+	files := tar.NewReader(io.LimitReader(unzipped, limits.Total+int64(limits.Entries)*4096+1<<20))
+	for {
+		h, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			return entries, nil
+		}
+		if err != nil {
+			return nil, packed.explain(fmt.Errorf("damaged archive: %w", err))
+		}
+		if len(entries) >= limits.Entries {
+			return nil, fmt.Errorf("more than %d files and directories; remove what does not belong to the add-on", limits.Entries)
+		}
+		entries = append(entries, ArchiveEntry{
+			Name: h.Name, Dir: h.Typeflag == tar.TypeDir, File: h.Typeflag == tar.TypeReg, Mode: h.Mode,
+			Plain: h.Uid == 0 && h.Gid == 0 && h.Uname == "" && h.Gname == "" && h.ModTime.Unix() == 0 && unzipped.ModTime.IsZero(),
+		})
+	}
+}
+
 type archiveReader struct {
 	budget budget
 	packed *countingReader

@@ -28,12 +28,25 @@ func Resolve(repo *Repository, ref string) (*Addon, error) {
 	return LoadDir(ref)
 }
 
-// LoadDir reads the add-on in the directory dir. Its links may lead anywhere in the repository that it
-// lies in, or nowhere outside of it where it lies in none.
+// LoadDir reads the add-on in the directory dir. See ReadDir.
 func LoadDir(dir string) (*Addon, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
+	}
+	tree, err := ReadDir(abs)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(filepath.Base(abs), tree)
+}
+
+// ReadDir reads the files of the add-on in the directory dir. Its links may lead anywhere in the
+// repository that it lies in, or nowhere outside of it where it lies in none.
+func ReadDir(dir string) (Tree, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return Tree{}, err
 	}
 	top := abs
 	if repo, err := FindRepository(filepath.Dir(abs)); err == nil {
@@ -41,16 +54,12 @@ func LoadDir(dir string) (*Addon, error) {
 	}
 	inside, err := filepath.Rel(top, abs)
 	if err != nil {
-		return nil, err
+		return Tree{}, err
 	}
 	root, err := os.OpenRoot(top)
 	if err != nil {
-		return nil, err
+		return Tree{}, err
 	}
 	defer root.Close()
-	tree, err := readAddon(root, filepath.ToSlash(inside), DefaultLimits())
-	if err != nil {
-		return nil, err
-	}
-	return Parse(filepath.Base(abs), tree)
+	return readAddon(root, filepath.ToSlash(inside), DefaultLimits())
 }

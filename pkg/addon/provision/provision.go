@@ -22,9 +22,6 @@ import (
 // InstallTimeout is how long Helm Broker waits until everything of a release is ready.
 const InstallTimeout = time.Hour
 
-// RepositoryURLValue is the value that the broker adds to every release: where the add-on comes from.
-const RepositoryURLValue = "addonsRepositoryURL"
-
 // MaxRelease bounds the length of a release name.
 const MaxRelease = 53
 
@@ -125,7 +122,7 @@ func render(a *addon.Addon, chart *helm.Chart, r Request) (*Release, error) {
 	}
 	release := &Release{
 		Name: r.Release, Namespace: r.Namespace, Plan: plan.Meta.Name,
-		Values: Merge(plan.Values, r.Parameters, map[string]any{RepositoryURLValue: r.RepositoryURL}),
+		Values: plan.Merge(r.Parameters, r.RepositoryURL),
 		chart:  chart, redactor: secret.NewRedactor(secrets...),
 	}
 	if release.Name == "" {
@@ -199,23 +196,6 @@ func ReleaseName(addonName, planName, instanceID string) (string, error) {
 }
 
 func first(s string, n int) string { return s[:min(len(s), n)] }
-
-// Merge merges values as Helm Broker does: maps deeply, anything else is replaced, later layers win. The
-// layers are not changed.
-func Merge(layers ...map[string]any) map[string]any {
-	out := map[string]any{}
-	for _, layer := range layers {
-		for key, value := range layer {
-			below, isMap := out[key].(map[string]any)
-			if above, ok := value.(map[string]any); ok && isMap {
-				out[key] = Merge(below, above)
-			} else {
-				out[key] = value
-			}
-		}
-	}
-	return out
-}
 
 // Install installs the release in a cluster and waits until everything is ready. A release that is there
 // already is upgraded.

@@ -175,17 +175,6 @@ func TestReleaseName(t *testing.T) {
 	assert.ErrorContains(t, err, "use a UUID")
 }
 
-func TestMerge(t *testing.T) {
-	t.Parallel()
-	chart := map[string]any{"a": map[string]any{"b": 1, "c": 2}, "list": []any{1, 2}, "text": "x"}
-	plan := map[string]any{"a": map[string]any{"c": 3, "d": map[string]any{"e": 4}}, "list": []any{3}}
-	user := map[string]any{"text": map[string]any{"now": "a map"}, "a": map[string]any{"d": "no map"}}
-	assert.Equal(t, map[string]any{
-		"a": map[string]any{"b": 1, "c": 3, "d": "no map"}, "list": []any{3}, "text": map[string]any{"now": "a map"},
-	}, provision.Merge(chart, plan, nil, user))
-	assert.Equal(t, map[string]any{"b": 1, "c": 2}, chart["a"], "the layers stay as they were")
-}
-
 func TestInstallReportsWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	release, err := provision.Render(load(t), provision.Request{Parameters: parameters()})
