@@ -139,21 +139,21 @@ func (b builder) document(name string) (json.RawMessage, error) {
 }
 
 // events makes the service of the event catalog. The definition has one.
-func (b builder) events() (Service, []EventType, finding) {
+func (b builder) events() (Service, finding) {
 	catalog := b.definition.Events
 	s := b.base(eventsID, catalog.Name, catalog.Description)
 	if s.Description == "" {
 		s.Description = catalog.Name
 	}
+	for _, t := range b.definition.EventTypes() {
+		if strings.HasPrefix(t.Name, legacyPrefix) {
+			return s, misconfigured("choose another name", "the event type %q begins with %s, which Kyma refuses", t.FullType(), legacyPrefix)
+		}
+	}
 	document, err := b.document(catalog.Catalog)
 	if err != nil {
-		return s, nil, misconfigured("correct the definition", "the event catalog: %v", err)
-	}
-	types, err := eventTypes(document)
-	if err != nil {
-		return s, nil, misconfigured("correct "+catalog.Catalog, "the event catalog: %v", err)
+		return s, misconfigured("correct the definition", "the event catalog: %v", err)
 	}
 	s.Events = document
-	s, f := b.finish(s)
-	return s, types, f
+	return b.finish(s)
 }

@@ -62,7 +62,6 @@ type run struct {
 	report  *Report
 	rows    map[string]int // service id or identifier -> index in report.Services
 	desired Desired
-	types   []EventType
 	// wanted is the number of APIs that the parameters do not switch off.
 	wanted int
 }
@@ -226,8 +225,7 @@ func (r *run) catalogEvents() {
 	if r.Definition.Events == nil {
 		return
 	}
-	service, types, f := r.builder.events()
-	r.types = types
+	service, f := r.builder.events()
 	r.addRow(service, ServiceReport{ID: eventsID, Kind: eventsKind}, f)
 }
 
@@ -513,8 +511,8 @@ func (r *run) noteKept(current []Registered) {
 
 // tell adds what people need to know besides: events, manual steps, caches.
 func (r *run) tell() {
-	for _, t := range r.types {
-		r.report.Events = append(r.report.Events, EventReport{Type: t.Name, Summary: t.Summary, Subscription: subscription(r.report.Application, t)})
+	for _, t := range r.Definition.EventTypes() {
+		r.report.Events = append(r.report.Events, EventReport{Type: t.FullType(), Summary: t.Summary, Subscription: subscription(r.report.Application, t)})
 	}
 	callback := r.callback()
 	in := r.Params.Input()
@@ -545,10 +543,8 @@ func (r *run) callback() string {
 	if base == "" {
 		base = "https://<the gateway's host>"
 	}
-	for _, d := range r.Definition.Deliveries {
-		if d.HTTP != nil {
-			return base + d.HTTP.Path
-		}
+	if delivery := r.Definition.Callback(); delivery != nil {
+		return base + delivery.HTTP.Path
 	}
 	return base
 }

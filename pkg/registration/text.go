@@ -142,10 +142,15 @@ func (r *Report) TerminationMessage() string {
 			}
 		}
 	}
+	return boundedLines(lines, maxTermination)
+}
+
+// boundedLines joins lines as long as they fit into limit bytes.
+func boundedLines(lines []string, limit int) string {
 	const more = "…\n"
 	var b strings.Builder
 	for _, line := range lines {
-		if b.Len()+len(line)+1 > maxTermination-len(more) {
+		if b.Len()+len(line)+1 > limit-len(more) {
 			b.WriteString(more)
 			break
 		}
