@@ -120,14 +120,18 @@ func (r *Removal) lines() []string {
 // TerminationMessage says the result in at most 4096 bytes, what is left first.
 func (r *Removal) TerminationMessage() string { return boundedLines(r.lines(), maxTermination) }
 
-// Status is the content of the status ConfigMap.
+// Status is the content of the status ConfigMap, with the keys of a Report's.
 func (r *Removal) Status() (map[string]string, error) {
-	document, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
+	var text, machine strings.Builder
+	if err := r.WriteText(&text); err != nil {
 		return nil, err
 	}
-	if len(document) > maxStatus {
-		document = []byte("{}")
+	if err := r.WriteJSON(&machine); err != nil {
+		return nil, err
 	}
-	return map[string]string{"summary": r.TerminationMessage(), "report.json": string(document)}, nil
+	data := map[string]string{"summary": r.TerminationMessage(), "report": text.String(), "report.json": machine.String()}
+	if text.Len()+machine.Len() > maxStatus {
+		data["report"], data["report.json"] = data["summary"], fmt.Sprintf(`{"ok":%t}`, r.OK)
+	}
+	return data, nil
 }

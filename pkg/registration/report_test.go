@@ -72,6 +72,7 @@ func TestReportFormats(t *testing.T) {
 	golden.Assert(t, "report.json", machine.Bytes())
 	golden.Assert(t, "termination.txt", []byte(report.TerminationMessage()))
 	golden.Assert(t, "status.json", []byte(status["report.json"]))
+	golden.Assert(t, "status.txt", []byte(status["report"]))
 }
 
 func TestJSONKeysThatOthersRelyOn(t *testing.T) {
@@ -106,7 +107,7 @@ func TestLargeReportsFit(t *testing.T) {
 	assert.True(t, strings.HasSuffix(message, "…\n"))
 	status, err := report.Status()
 	require.NoError(t, err)
-	assert.Less(t, len(status["report.json"])+len(status["summary"]), 1<<20, "fits a ConfigMap")
+	assert.Less(t, len(status["report.json"])+len(status["report"])+len(status["summary"]), 1<<20, "fits a ConfigMap")
 	assert.Contains(t, status["report.json"], "only failures are listed")
 	assert.Contains(t, status["report.json"], `"failed": 3334`, "the counts stay")
 }

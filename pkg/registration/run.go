@@ -120,7 +120,7 @@ func (r *run) do(ctx context.Context) {
 	current := <-list
 
 	missing := errors.Is(current.err, ErrNoApplication)
-	if current.err != nil && !(missing && r.mayCreate()) {
+	if current.err != nil && (!missing || !r.mayCreate()) {
 		if missing {
 			current.err = &ConfigError{What: fmt.Sprintf("the Application %q does not exist", application),
 				Next: "create it, or let this program create it with --create-application where Kyma allows that"}

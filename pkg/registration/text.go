@@ -19,7 +19,9 @@ func (r *Report) WriteJSON(w io.Writer) error {
 }
 
 // WriteText writes the report for people.
-func (r *Report) WriteText(w io.Writer) error {
+func (r *Report) WriteText(w io.Writer) error { return r.writeText(w, r.Summary()) }
+
+func (r *Report) writeText(w io.Writer, summary string) error {
 	t := &textWriter{w: w}
 	t.line("Application %s, backend %s%s", r.Application, r.Backend, map[bool]string{true: " (nothing is written)"}[r.DryRun])
 	for _, d := range r.Detected {
@@ -27,7 +29,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	t.line("")
 	t.services(r.Services)
-	t.line("%s", r.Summary())
+	t.line("%s", summary)
 	for _, note := range r.Notes {
 		t.line("note: %s", note)
 	}
@@ -45,6 +47,14 @@ func (r *Report) WriteText(w io.Writer) error {
 // Summary says the result in one line.
 func (r *Report) Summary() string {
 	if r.Error != "" {
+		return r.state()
+	}
+	return fmt.Sprintf("%s; writes: %d", r.state(), r.Writes)
+}
+
+// state is the summary without what only this run did.
+func (r *Report) state() string {
+	if r.Error != "" {
 		return "stopped: " + joinNext(r.Error, r.Next)
 	}
 	c := r.APIs
@@ -60,7 +70,7 @@ func (r *Report) Summary() string {
 	if len(parts) == 0 {
 		parts = []string{"none"}
 	}
-	return fmt.Sprintf("APIs: %s; writes: %d", strings.Join(parts, ", "), r.Writes)
+	return "APIs: " + strings.Join(parts, ", ")
 }
 
 type textWriter struct {
@@ -133,8 +143,10 @@ const maxTermination = 4096
 
 // TerminationMessage says the result in at most 4096 bytes: the summary, then what failed, then what was
 // skipped.
-func (r *Report) TerminationMessage() string {
-	lines := []string{r.Summary()}
+func (r *Report) TerminationMessage() string { return r.short(r.Summary()) }
+
+func (r *Report) short(summary string) string {
+	lines := []string{summary}
 	for _, outcome := range []Outcome{OutcomeFailed, OutcomeSkipped, OutcomeLeft} {
 		for _, s := range r.Services {
 			if s.Outcome == outcome {
@@ -159,40 +171,47 @@ func boundedLines(lines []string, limit int) string {
 	return b.String()
 }
 
-// maxStatus bounds the report in a ConfigMap, which holds at most 1 MiB.
+// maxStatus bounds a report in a ConfigMap, which holds at most 1 MiB.
 const maxStatus = 768 << 10
 
-// Status is the content of the status ConfigMap. It tells a state, not what the last run did, so that a run
-// that changes nothing leaves it as it is.
+// Status is the content of the status ConfigMap: "summary" in a few lines, "report" for people and
+// "report.json" for machines. It tells a state, not what the last run did, so that a run that changes nothing
+// leaves it as it is.
 func (r *Report) Status() (map[string]string, error) {
 	status := *r
-	status.Writes, status.Services = 0, append([]ServiceReport{}, r.Services...)
+	status.Writes, status.Notes = 0, []string{}
+	status.Services = append([]ServiceReport{}, r.Services...)
 	for i := range status.Services {
-		if s := &status.Services[i]; s.Outcome == OutcomeUpdated || s.Outcome == OutcomeUnchanged {
+		if s := &status.Services[i]; s.Outcome.active() {
 			s.Outcome, s.Reason = OutcomeRegistered, ""
-		} else if s.Outcome == OutcomeRegistered {
-			s.Reason = ""
 		}
 	}
-	status.Notes = []string{}
 	status.count()
-	document, err := json.MarshalIndent(&status, "", "  ")
-	if err != nil {
+	data, err := status.statusData()
+	if err != nil || len(data["report"])+len(data["report.json"]) <= maxStatus {
+		return data, err
+	}
+	failures := []ServiceReport{}
+	for _, s := range status.Services {
+		if s.Outcome == OutcomeFailed && len(failures) < maxFailures {
+			failures = append(failures, s)
+		}
+	}
+	status.Services, status.Events = failures, []EventReport{}
+	status.Notes = []string{"the report is too large to be kept: only failures are listed"}
+	return status.statusData()
+}
+
+// maxFailures bounds the failures in a report that is too large otherwise.
+const maxFailures = 500
+
+func (r *Report) statusData() (map[string]string, error) {
+	var text, machine strings.Builder
+	if err := r.writeText(&text, r.state()); err != nil {
 		return nil, err
 	}
-	if len(document) > maxStatus {
-		status.Events = []EventReport{}
-		kept := status.Services[:0]
-		for _, s := range status.Services {
-			if s.Outcome == OutcomeFailed && len(kept) < 500 {
-				kept = append(kept, s)
-			}
-		}
-		status.Services = kept
-		status.Notes = []string{"the report is too large to be kept: only failures are listed"}
-		if document, err = json.MarshalIndent(&status, "", "  "); err != nil {
-			return nil, err
-		}
+	if err := r.WriteJSON(&machine); err != nil {
+		return nil, err
 	}
-	return map[string]string{"summary": status.TerminationMessage(), "report.json": string(document)}, nil
+	return map[string]string{"summary": r.short(r.state()), "report": text.String(), "report.json": machine.String()}, nil
 }

@@ -299,9 +299,12 @@ func endedContext(t *testing.T, h Harness) {
 }
 
 func addresses(t *testing.T, h Harness) {
-	s := ExampleService(ours, "orders")
-	assert.True(t, strings.HasPrefix(h.Catalog(ours).URL(s), "http"), "%s", h.Catalog(ours).URL(s))
-	assert.Equal(t, h.Catalog(ours).URL(s), h.Catalog(ours).URL(s))
+	s, c := ExampleService(ours, "orders"), h.Catalog(ours)
+	apply(t, c, create(s))
+	assert.True(t, strings.HasPrefix(c.URL(s), "http"), "the address is known at the latest when the service is applied: %q", c.URL(s))
+	other := h.Catalog(ours)
+	list(t, other)
+	assert.Equal(t, c.URL(s), other.URL(s), "or listed")
 }
 
 func manyServices(t *testing.T, h Harness) {
