@@ -1,0 +1,75 @@
+package gateway
+
+import (
+	"container/list"
+	"sync"
+	"time"
+)
+
+// attempts limits failed proofs of identity per client and delivery: a few at once, then one every so
+// often. Its memory is bounded; the client that has been quiet longest is forgotten first.
+type attempts struct {
+	burst  int
+	every  time.Duration
+	max    int
+	now    func() time.Time
+	mu     sync.Mutex
+	known  map[string]*list.Element
+	recent *list.List // of *attempt, the latest first
+}
+
+type attempt struct {
+	key    string
+	failed float64 // how many count against the client
+	at     time.Time
+}
+
+func newAttempts(now func() time.Time) *attempts {
+	return &attempts{burst: 20, every: 5 * time.Second, max: 8192, now: now, known: map[string]*list.Element{}, recent: list.New()}
+}
+
+// wait is how long the client has to wait before it may try again; 0 means that it may.
+func (a *attempts) wait(key string) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	element, ok := a.known[key]
+	if !ok {
+		return 0
+	}
+	if over := a.left(element.Value.(*attempt)) - float64(a.burst-1); over > 0 {
+		return time.Duration(over * float64(a.every))
+	}
+	return 0
+}
+
+func (a *attempts) left(c *attempt) float64 {
+	return max(0, c.failed-a.now().Sub(c.at).Seconds()/a.every.Seconds())
+}
+
+func (a *attempts) failed(key string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	element, ok := a.known[key]
+	if !ok {
+		if len(a.known) >= a.max {
+			oldest := a.recent.Back()
+			delete(a.known, oldest.Value.(*attempt).key)
+			a.recent.Remove(oldest)
+		}
+		element = a.recent.PushFront(&attempt{key: key, at: a.now()})
+		a.known[key] = element
+	}
+	c := element.Value.(*attempt)
+	c.failed, c.at = a.left(c)+1, a.now()
+	a.recent.MoveToFront(element)
+}
+
+// succeeded forgives: whoever corrects a password is not locked out for the time before.
+func (a *attempts) succeeded(key string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if element, ok := a.known[key]; ok {
+		delete(a.known, key)
+		a.recent.Remove(element)
+	}
+}

@@ -1,0 +1,82 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/event"
+	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
+)
+
+// Verifier finds out whether a delivery comes from whom it should.
+type Verifier interface {
+	// Verify returns nil, a *Refusal, or another error where it cannot tell (the delivery is then worth
+	// repeating).
+	Verify(ctx context.Context, d *Delivery) error
+}
+
+// Mapper makes events of a delivery. It is pure.
+type Mapper interface {
+	Map(d mapping.Delivery) mapping.Result
+}
+
+// Sink is where events go.
+type Sink interface {
+	// Check refuses, without a call, what the target would refuse: a permanent *PublishError.
+	Check(e event.Event) error
+	// Publish returns nil when the target has accepted the event. Errors are *PublishError.
+	Publish(ctx context.Context, e event.Event) error
+	// Reachable asks whether the target answers, without publishing anything.
+	Reachable(ctx context.Context) error
+	// Name says which sink it is, for people and metric labels: one of a bounded set.
+	Name() string
+}
+
+// Buffer stands between answer and sink.
+type Buffer interface {
+	// Append takes the entries of one delivery, all or none of the new ones. It returns nil only when they
+	// are safe: at the sink, or on a persistent disk. The result says which of them were here before.
+	// Errors are *UnavailableError, or a permanent *PublishError where the buffer asks the sink itself.
+	Append(ctx context.Context, r *Record) (duplicates []bool, err error)
+	// Status describes the buffer.
+	Status() BufferStatus
+	// Close writes what is still to be written and gives everything back.
+	Close() error
+}
+
+// BufferStatus is what a buffer says of itself.
+type BufferStatus struct {
+	// Waiting deliveries have events that are not published yet; DeadLetters wait for a person. Bytes is
+	// what both take, Capacity the bound on it (0: none).
+	Waiting, DeadLetters int64
+	Bytes, Capacity      int64
+	// Problem is not nil while the buffer cannot take events.
+	Problem error
+}
+
+// Store is a Buffer that keeps events until they are published.
+type Store interface {
+	Buffer
+	Queue
+	DeadLetters
+}
+
+// Queue hands out kept events, each to one worker at a time, in order where they have a key.
+type Queue interface {
+	// Next waits for an event that is due.
+	Next(ctx context.Context) (*Item, error)
+	// Settle says what became of it. It does not wait for the disk: an event that is forgotten in a crash
+	// is published again, with the same id.
+	Settle(item *Item, s Settlement)
+}
+
+// DeadLetters are the events that were put aside.
+type DeadLetters interface {
+	// List returns up to limit of them, the oldest first, beginning after the one named (or at the start).
+	List(ctx context.Context, after string, limit int) ([]DeadLetter, error)
+	// Get returns one, or ErrNoDeadLetter.
+	Get(ctx context.Context, id string) (DeadLetter, error)
+	// Requeue takes it out and queues the entries in its place, in one step, duplicates or not.
+	Requeue(ctx context.Context, id string, entries []Entry) error
+	// Drop erases it.
+	Drop(ctx context.Context, id string) error
+}

@@ -1,0 +1,266 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/telemetry"
+	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
+)
+
+// Answer is what the sender is told.
+type Answer struct {
+	Outcome Outcome
+	// Status is the HTTP status that the outcome has on this route.
+	Status int
+	// Events are the ids of the delivery's events.
+	Events []string
+	// Error says what is wrong. It holds neither secrets nor payload.
+	Error string
+	// RetryAfter is when to come again, for outcomes that are worth it.
+	RetryAfter time.Duration
+	// Challenge is the value of WWW-Authenticate, if any.
+	Challenge string
+}
+
+// PipelineOptions are what a pipeline is made of.
+type PipelineOptions struct {
+	Buffer Buffer
+	// Sink is asked what it would refuse; events go through the buffer.
+	Sink    Sink
+	Metrics *Metrics
+	Logger  *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Pipeline takes deliveries from verification to the buffer.
+type Pipeline struct {
+	buffer   Buffer
+	stores   bool
+	sink     Sink
+	metrics  *Metrics
+	logger   *slog.Logger
+	now      func() time.Time
+	attempts *attempts
+}
+
+// NewPipeline makes a pipeline.
+func NewPipeline(o PipelineOptions) *Pipeline {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = telemetry.Discard()
+	}
+	_, stores := o.Buffer.(DeadLetters)
+	return &Pipeline{
+		buffer: o.Buffer, stores: stores, sink: o.Sink, metrics: o.Metrics, logger: o.Logger, now: o.Now,
+		attempts: newAttempts(o.Now),
+	}
+}
+
+// Handle takes one delivery through all stages and says what to answer.
+func (p *Pipeline) Handle(ctx context.Context, route *Route, d *Delivery) Answer {
+	start := p.now()
+	d.Route, d.Received = route.Name, start
+	answer := p.handle(ctx, route, d)
+	p.Answered(route, &answer, start)
+	return answer
+}
+
+// Answered counts and logs an answer, also one that a transport gave by itself, and sets its status.
+func (p *Pipeline) Answered(route *Route, a *Answer, start time.Time) {
+	a.Status = a.Outcome.Status(route.Respond)
+	p.metrics.answered(route.Name, *a, p.now().Sub(start))
+	level := slog.LevelDebug
+	if a.Error != "" {
+		level = slog.LevelInfo
+	}
+	p.logger.Log(context.Background(), level, "delivery", "route", route.Name, "outcome", string(a.Outcome), "status", a.Status,
+		"events", len(a.Events), "error", a.Error)
+}
+
+func (p *Pipeline) handle(ctx context.Context, route *Route, d *Delivery) Answer {
+	stages := route.Stages()
+	if answer, ok := p.verify(ctx, route, stages.Verifier, d); !ok {
+		return answer
+	}
+	result := stages.Mapper.Map(mapping.Delivery{Header: d.Header, Query: d.Query, Path: d.Path, Body: d.Body})
+	record, outcome := p.sort(route, d, result)
+	if record == nil {
+		return Answer{Outcome: outcome, Error: result.Reason}
+	}
+	if answer, ok := p.checkEvents(d, record); !ok {
+		return answer
+	}
+	return p.append(ctx, route, record)
+}
+
+// sort makes a record of what was mapped: events, and dead letters for items that are none. No record
+// means that the delivery as a whole is answered with the outcome.
+func (p *Pipeline) sort(route *Route, d *Delivery, result mapping.Result) (*Record, Outcome) {
+	events := len(result.Events)
+	record := &Record{Entries: make([]Entry, 0, max(events, 1))}
+	for _, item := range result.Items {
+		reason := ReasonMapping
+		switch item.Outcome {
+		case mapping.Ignored:
+			continue
+		case mapping.Accepted:
+			record.Entries = append(record.Entries, Entry{Event: item.Event, Key: item.OrderKey})
+			continue
+		case mapping.Unknown:
+			reason = ReasonUnknownType
+		}
+		// What the sender should hear about is refused. A dead letter is for unknown types that the
+		// definition keeps, and for single items among good ones, which a refusal would lose.
+		keep := events > 0 || item.Outcome == mapping.Unknown && route.DeadLetterUnknown
+		if !p.stores || !keep {
+			return nil, outcomes[result.Outcome]
+		}
+		record.Entries = append(record.Entries, Entry{Failure: &Failure{Reason: reason, Detail: item.Reason, At: d.Received}})
+	}
+	if len(record.Entries) == 0 {
+		return nil, Ignored
+	}
+	record.Delivery = d.keep(route.Kept)
+	return record, Accepted
+}
+
+var outcomes = map[mapping.Outcome]Outcome{
+	mapping.Ignored: Ignored, mapping.Unknown: Unknown, mapping.Rejected: Rejected, mapping.Malformed: Malformed,
+}
+
+// checkEvents refuses what the target would never take, while the sender still listens. An event among
+// others that are good becomes a dead letter instead.
+func (p *Pipeline) checkEvents(d *Delivery, record *Record) (Answer, bool) {
+	trace := traceParent(d)
+	good := 0
+	var first *PublishError
+	for i := range record.Entries {
+		entry := &record.Entries[i]
+		if entry.Failure != nil {
+			continue
+		}
+		if trace != "" {
+			extensions := maps.Clone(entry.Event.Extensions)
+			if extensions == nil {
+				extensions = map[string]string{}
+			}
+			extensions["traceparent"] = trace
+			entry.Event.Extensions = extensions
+		}
+		err := AsPublishError(p.sink.Check(entry.Event))
+		if err == nil {
+			good++
+			continue
+		}
+		entry.Failure = &Failure{Reason: err.Reason, Detail: err.Error(), At: d.Received}
+		if first == nil {
+			first = err
+		}
+	}
+	if first != nil && (good == 0 || !p.stores) {
+		return unpublishable(first), false
+	}
+	return Answer{}, true
+}
+
+func (p *Pipeline) verify(ctx context.Context, route *Route, v Verifier, d *Delivery) (Answer, bool) {
+	client := route.Name + " " + d.Client
+	if wait := p.attempts.wait(client); wait > 0 {
+		p.metrics.refused(route.Name, "limited")
+		return Answer{Outcome: Limited, RetryAfter: wait, Error: "too many failed attempts: correct the credentials or the signing key, then try again later"}, false
+	}
+	err := v.Verify(ctx, d)
+	var refusal *Refusal
+	switch {
+	case err == nil:
+		p.attempts.succeeded(client)
+		return Answer{}, true
+	case errors.As(err, &refusal):
+		p.attempts.failed(client)
+		p.metrics.refused(route.Name, refusal.Reason)
+		return Answer{Outcome: Refused, Challenge: refusal.Challenge, Error: refusal.Error()}, false
+	default:
+		p.logger.Error("deliveries cannot be verified", "route", route.Name, "error", err.Error())
+		return Answer{Outcome: Unavailable, RetryAfter: 10 * time.Second, Error: "the delivery cannot be verified at the moment"}, false
+	}
+}
+
+func (p *Pipeline) append(ctx context.Context, route *Route, record *Record) Answer {
+	// The sender may go away; what has begun is finished, so that its retry meets a known id.
+	duplicates, err := p.buffer.Append(context.WithoutCancel(ctx), record)
+	if err != nil {
+		return p.notTaken(err)
+	}
+	answer := Answer{Outcome: Duplicate}
+	fresh, dead := 0, 0
+	for i, duplicate := range duplicates {
+		if id := record.Entries[i].Event.ID; id != "" {
+			answer.Events = append(answer.Events, id)
+		}
+		switch {
+		case duplicate:
+		case record.Entries[i].Failure != nil:
+			dead++
+			p.metrics.deadLettered(route.Name, record.Entries[i].Failure.Reason)
+		default:
+			fresh++
+		}
+	}
+	p.metrics.events(route.Name, Accepted, fresh)
+	p.metrics.events(route.Name, Duplicate, len(duplicates)-fresh-dead)
+	switch {
+	case fresh > 0:
+		answer.Outcome = Accepted
+	case dead > 0:
+		answer.Outcome = DeadLettered
+	}
+	return answer
+}
+
+// notTaken is the answer where the buffer did not take the delivery.
+func (p *Pipeline) notTaken(err error) Answer {
+	var refused *PublishError
+	if errors.As(err, &refused) && refused.Permanent {
+		return unpublishable(refused)
+	}
+	var away *UnavailableError
+	if !errors.As(err, &away) {
+		away = &UnavailableError{Reason: ReasonUnavailable, Err: err}
+	}
+	p.metrics.refusedAppend(away.Reason)
+	p.logger.Warn("events cannot be taken", "reason", string(away.Reason), "error", away.Err.Error())
+	return Answer{
+		Outcome:    Unavailable,
+		RetryAfter: max(away.RetryAfter, time.Second),
+		Error:      fmt.Sprintf("events cannot be taken at the moment (%s): try again later", away.Reason),
+	}
+}
+
+func unpublishable(err *PublishError) Answer {
+	if err.Reason == ReasonTooLarge {
+		return Answer{Outcome: TooLarge, Error: err.Error()}
+	}
+	return Answer{Outcome: Rejected, Error: err.Error()}
+}
+
+// traceParent is the W3C trace context that came with the delivery, if it is well-formed.
+func traceParent(d *Delivery) string {
+	v := d.Header.Get("Traceparent")
+	if len(v) != 55 || v[2] != '-' || v[35] != '-' || v[52] != '-' {
+		return ""
+	}
+	for i := 0; i < len(v); i++ {
+		if c := v[i]; c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return ""
+		}
+	}
+	return v
+}
