@@ -1,0 +1,35 @@
+package appregistry_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/appregistry"
+	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
+	"github.com/kyma-connectors/kyma-connectors/pkg/registration/registrationtest"
+	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
+)
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	registrationtest.TestCatalog(t, func(t *testing.T) registrationtest.Harness {
+		var options appregistry.Options
+		start(t, simulator.KymaOptions{}, func(o *appregistry.Options) { options = *o })
+		catalog := func(change func(*appregistry.Options)) registration.Catalog {
+			o := options
+			change(&o)
+			c, err := appregistry.New(o)
+			require.NoError(t, err)
+			return c
+		}
+		return registrationtest.Harness{
+			Catalog: func(instance string) registration.Catalog {
+				return catalog(func(o *appregistry.Options) { o.Instance = instance })
+			},
+			Missing: func() registration.Catalog {
+				return catalog(func(o *appregistry.Options) { o.URL = o.URL[:len(o.URL)-len("shop/v1/metadata")] + "missing/v1/metadata" })
+			},
+		}
+	})
+}
