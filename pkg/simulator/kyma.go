@@ -138,6 +138,7 @@ type Kyma struct {
 
 	mu     sync.Mutex
 	counts KymaCounts
+	routes routing
 }
 
 // NewKyma makes a cluster. It is an error if an Application or a namespace has a name that Kubernetes

@@ -106,7 +106,7 @@ func (p *publisher) place(e *arrival) error {
 // sourceName is the source as subjects have it: the label application-type of an Application of this
 // name replaces it. The Subscription's side does not do that.
 func (p *publisher) sourceName(source string) string {
-	if label := p.applicationType(source); label != "" {
+	if label := p.kyma.routing().types[source]; label != "" {
 		return label
 	}
 	return source
@@ -117,23 +117,10 @@ func (p *publisher) cleanName(application string) string {
 	return cleanApplication(p.sourceName(application))
 }
 
-func (p *publisher) applicationType(name string) string {
-	app, err := p.kyma.cluster.Get(p.kyma.resources.applications, "", name)
-	if err != nil {
-		return ""
-	}
-	for key, value := range app.Labels() {
-		if strings.EqualFold(key, "application-type") {
-			return value
-		}
-	}
-	return ""
-}
-
 // accept stores the messages that one request became: it keeps those that somebody wants, and forgets the
 // others, as a stream with interest retention does. The caller is told the same in both cases.
 func (p *publisher) accept(legacy bool, messages ...arrival) {
-	subscriptions := p.kyma.subscriptions()
+	subscriptions := p.kyma.routing().subscriptions
 	anybody := false
 	var published []Published
 	for _, message := range messages {

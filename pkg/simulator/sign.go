@@ -69,8 +69,7 @@ func Sign(req *http.Request, body []byte, scheme Scheme) ([]byte, error) {
 		}
 		req.Header.Set(header, prefix+scheme.Bearer.Token)
 	case scheme.Path != nil:
-		parent, _, _ := cutLast(strings.TrimSuffix(req.URL.Path, "/"), "/")
-		req.URL.Path, req.URL.RawPath = parent+"/"+scheme.Path.Token, ""
+		req.URL.Path, req.URL.RawPath = replaceLast(req.URL.Path, scheme.Path.Token), replaceLast(req.URL.EscapedPath(), url.PathEscape(scheme.Path.Token))
 	default:
 		return scheme.HMAC.sign(req, body)
 	}
@@ -142,10 +141,8 @@ func setFormField(body []byte, name, value string) []byte {
 	return []byte(strings.Join(kept, "&"))
 }
 
-func cutLast(s, separator string) (before, after string, found bool) {
-	i := strings.LastIndex(s, separator)
-	if i < 0 {
-		return "", s, false
-	}
-	return s[:i], s[i+len(separator):], true
+// replaceLast replaces the last segment of a path.
+func replaceLast(path, segment string) string {
+	path = strings.TrimSuffix(path, "/")
+	return path[:strings.LastIndexByte(path, '/')+1] + segment
 }

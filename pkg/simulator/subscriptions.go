@@ -17,9 +17,24 @@ type subscription struct {
 	subjects map[string]bool
 }
 
-// subscriptions returns the ready Subscriptions of the cluster.
-func (k *Kyma) subscriptions() []subscription {
-	var list []subscription
+// routing is what the publisher has to know of the cluster for every event.
+type routing struct {
+	// version is the cluster's at the time it was read.
+	version       uint64
+	subscriptions []subscription
+	// types are the labels application-type by Application.
+	types map[string]string
+}
+
+// routing returns the ready Subscriptions and the Applications' types, read again only after a write.
+func (k *Kyma) routing() routing {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	version := k.cluster.Version()
+	if k.routes.version == version {
+		return k.routes
+	}
+	r := routing{version: version, types: map[string]string{}}
 	for _, o := range k.cluster.List(k.resources.subscriptions, "") {
 		if !o.Bool("status", "ready") {
 			continue
@@ -28,9 +43,17 @@ func (k *Kyma) subscriptions() []subscription {
 		for _, subject := range k.subjects(o) {
 			s.subjects[subject] = true
 		}
-		list = append(list, s)
+		r.subscriptions = append(r.subscriptions, s)
 	}
-	return list
+	for _, o := range k.cluster.List(k.resources.applications, "") {
+		for key, value := range o.Labels() {
+			if strings.EqualFold(key, "application-type") && value != "" {
+				r.types[o.Name()] = value
+			}
+		}
+	}
+	k.routes = r
+	return r
 }
 
 // subjects are what a Subscription listens to. The source is taken as it is: the label application-type,

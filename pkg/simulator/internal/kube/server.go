@@ -71,15 +71,22 @@ type write struct {
 	caller bool // by HTTP: a status that is a subresource is left alone
 }
 
+// Version changes with every write.
+func (s *Server) Version() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version
+}
+
 // Get returns a copy of one object.
 func (s *Server) Get(r *Resource, namespace, name string) (Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o, err := s.get(r, namespace, name); err != nil {
+	o, err := s.get(r, namespace, name)
+	if err != nil {
 		return nil, err
-	} else {
-		return o.Copy(), nil
 	}
+	return o.Copy(), nil
 }
 
 // List returns copies of all objects of a resource, of all namespaces if namespace is empty, in order.
