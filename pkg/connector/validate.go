@@ -30,10 +30,8 @@ func (d *Definition) validate() Problems {
 	for _, name := range sortedKeys(d.Parameters) {
 		d.Parameters[name].validate(joinPath("parameters", name), &problems)
 	}
-	if len(d.System.Auth) > 0 {
-		for i := range d.System.Auth {
-			d.System.Auth[i].validate("system.auth", &problems)
-		}
+	for _, auth := range d.System.Auth {
+		auth.validate("system.auth", &problems)
 	}
 	d.validateAPIs(&problems)
 	d.validateDeliveries(&problems)
@@ -58,7 +56,7 @@ func (d *Definition) checkValues() Problems {
 			parameter, known := d.Parameters[name]
 			switch {
 			case !known:
-				problems.add(at.path, "declare it under parameters"+didYouMean(name, maps.Keys(d.Parameters)), "there is no parameter %q", name)
+				d.unknownParameter(&problems, at.path, name)
 			case parameter.Kind == KindSecret && !at.secrets:
 				problems.add(at.path, "secrets may flow into auth, verify, token, webhooks and relay.to only; secretRef() in manual steps says where to read one",
 					"reads the secret parameter %q", name)
@@ -71,11 +69,15 @@ func (d *Definition) checkValues() Problems {
 		}
 		for _, name := range v.program.SecretRefs() {
 			if _, known := d.Parameters[name]; !known {
-				problems.add(at.path, "declare it under parameters"+didYouMean(name, maps.Keys(d.Parameters)), "there is no parameter %q", name)
+				d.unknownParameter(&problems, at.path, name)
 			}
 		}
 	})
 	return problems
+}
+
+func (d *Definition) unknownParameter(problems *Problems, path, name string) {
+	problems.add(path, "declare it under parameters"+didYouMean(name, maps.Keys(d.Parameters)), "there is no parameter %q", name)
 }
 
 func (p Parameter) validate(path string, problems *Problems) {
@@ -332,7 +334,7 @@ func (d *Definition) validateWebhooks(problems *Problems) {
 	}
 	for _, name := range w.RecreateWhen {
 		if _, known := d.Parameters[name]; !known {
-			problems.add("webhooks.recreateWhen", ""+strings.TrimPrefix(didYouMean(name, maps.Keys(d.Parameters)), ", or "), "there is no parameter %q", name)
+			d.unknownParameter(problems, "webhooks.recreateWhen", name)
 		}
 	}
 	if w.List != nil {

@@ -194,6 +194,19 @@ func TestEvalIsStrictAboutWhatIsAbsent(t *testing.T) {
 	}
 }
 
+func TestDeepDocumentsAreRefused(t *testing.T) {
+	t.Parallel()
+	program, err := expression.Compile(`json("a") == nil`, expression.Delivery, expression.Bool)
+	require.NoError(t, err)
+	nested := func(depth int) expression.Input {
+		return expression.Input{Content: []byte(`{"a":` + strings.Repeat("[", depth) + `"]\"["` + strings.Repeat("]", depth) + `}`)}
+	}
+	_, err = program.Eval(nested(expression.MaxDepth))
+	require.NoError(t, err)
+	_, err = program.Eval(nested(expression.MaxDepth + 1))
+	require.ErrorContains(t, err, "more than 500 levels deep")
+}
+
 func TestSecretRefNeedsAnAnswer(t *testing.T) {
 	t.Parallel()
 	program, err := expression.Compile(`secretRef("password")`, expression.Manual, expression.String)

@@ -36,17 +36,17 @@ var functions = map[string]function{
 	"params":    {listOf(func(in *Input, name string) []string { return in.Lists[name] }), new(func(any, string) []string)},
 	"secretRef": {secretRef, new(func(any, string) string)},
 	"body":      accessor(func(in *Input, path string) string { return text(in.Content, path) }),
-	"json":      valueAccessor(func(in *Input, path string) any { return value(in.Content, path) }),
+	"json":      valueAccessor(func(in *Input, path string) (any, error) { return value(in.Content, path) }),
 	"header":    accessor(func(in *Input, name string) string { return in.Header.Get(name) }),
 	"form":      accessor(func(in *Input, name string) string { return in.Form.Get(name) }),
 	"query":     accessor(func(in *Input, name string) string { return in.Query.Get(name) }),
 	"path":      {pathSegment, new(func(any, int) string)},
 	"item":      accessor(func(in *Input, path string) string { return text(in.Item, path) }),
-	"itemJSON":  valueAccessor(func(in *Input, path string) any { return value(in.Item, path) }),
+	"itemJSON":  valueAccessor(func(in *Input, path string) (any, error) { return value(in.Item, path) }),
 	"response":  accessor(func(in *Input, path string) string { return text(in.Answer, path) }),
 
-	"rawJSON":     valueAccessor(func(in *Input, path string) any { return raw(in.Content, path) }),
-	"rawItemJSON": valueAccessor(func(in *Input, path string) any { return raw(in.Item, path) }),
+	"rawJSON":     valueAccessor(func(in *Input, path string) (any, error) { return raw(in.Content, path), nil }),
+	"rawItemJSON": valueAccessor(func(in *Input, path string) (any, error) { return raw(in.Item, path), nil }),
 
 	"rawBody":     variable(func(in *Input) string { return stringOf(in.RawBody) }),
 	"content":     variable(func(in *Input) string { return stringOf(in.Content) }),
@@ -83,9 +83,9 @@ func accessor(get func(*Input, string) string) function {
 	}, new(func(any, string) string)}
 }
 
-func valueAccessor(get func(*Input, string) any) function {
+func valueAccessor(get func(*Input, string) (any, error)) function {
 	return function{func(args ...any) (any, error) {
-		return get(args[0].(*Input), args[1].(string)), nil
+		return get(args[0].(*Input), args[1].(string))
 	}, new(func(any, string) any)}
 }
 

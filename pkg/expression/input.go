@@ -2,6 +2,7 @@ package expression
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"unsafe"
@@ -53,7 +54,39 @@ func text(data []byte, path string) string {
 }
 
 // value is the value at a path, nil where it is absent or null.
-func value(data []byte, path string) any { return lookup(data, path).Value() }
+func value(data []byte, path string) (any, error) {
+	r := lookup(data, path)
+	if r.Type == gjson.JSON && TooDeep(bytesOf(r.Raw)) {
+		return nil, fmt.Errorf("the document is nested more than %d levels deep", MaxDepth)
+	}
+	return r.Value(), nil
+}
+
+// MaxDepth is the number of levels that a document may be nested: what makes values of it needs stack for
+// each one.
+const MaxDepth = 500
+
+// TooDeep says whether a JSON document is nested more than MaxDepth levels deep.
+func TooDeep(data []byte) bool {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '[', '{':
+			if depth++; depth > MaxDepth {
+				return true
+			}
+		case ']', '}':
+			depth--
+		case '"':
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return false
+}
 
 // raw is the JSON at a path as it is written, null where it is absent.
 func raw(data []byte, path string) json.RawMessage {
