@@ -28,7 +28,9 @@ func TestContract(t *testing.T) {
 				return catalog(func(o *appregistry.Options) { o.Instance = instance })
 			},
 			Missing: func() registration.Catalog {
-				return catalog(func(o *appregistry.Options) { o.URL = o.URL[:len(o.URL)-len("shop/v1/metadata")] + "missing/v1/metadata" })
+				return catalog(func(o *appregistry.Options) {
+					o.URL = o.URL[:len(o.URL)-len("shop/v1/metadata")] + "missing/v1/metadata"
+				})
 			},
 		}
 	})
