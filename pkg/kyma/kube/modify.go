@@ -79,10 +79,11 @@ func (c *Client) Remove(ctx context.Context, ref Ref, may func(current *unstruct
 				return true, nil
 			}
 		}
-		switch {
-		case IsNotFound(err):
+		if IsNotFound(err) {
 			return attempt > 1, nil
-		case attempt == attempts || current == nil && !answered(err) || !(IsConflict(err) || IsRetryable(err)) || !wait(ctx, attempt):
+		}
+		again := IsConflict(err) || IsRetryable(err) && (current != nil || answered(err)) // see modifyOnce about a GET
+		if !again || attempt == attempts || !wait(ctx, attempt) {
 			return false, err
 		}
 	}
@@ -91,7 +92,7 @@ func (c *Client) Remove(ctx context.Context, ref Ref, may func(current *unstruct
 // wait waits before the next attempt; false means that there is no time left.
 func wait(ctx context.Context, attempt int) bool {
 	limit := min(firstWait<<(attempt-1), lastWait)
-	timer := time.NewTimer(rand.N(limit)) //nolint:gosec // spreading attempts needs no secrecy
+	timer := time.NewTimer(rand.N(limit))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

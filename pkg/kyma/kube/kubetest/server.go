@@ -184,7 +184,11 @@ func (s *Server) call(method, path string, body []byte) recorded {
 }
 
 // Cut closes the connection without an answer.
-func Cut(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+func Cut(w http.ResponseWriter, _ *http.Request) {
+	if connection, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		_ = connection.Close()
+	}
+}
 
 // Status answers as the API server does when it refuses something about an object.
 func Status(code int, reason, message string) http.HandlerFunc {
