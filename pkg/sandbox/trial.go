@@ -383,7 +383,8 @@ func (t *trial) callAPI(ctx context.Context, url string) (int, error) {
 	return response.StatusCode, nil
 }
 
-// subscribe applies the Subscriptions that the registration's report offers, with a workload as their sink.
+// subscribe applies the Subscriptions that the registration's report offers, with a workload as their
+// sink, and makes one for the types of samples that the catalog does not list, such as custom ones.
 func (t *trial) subscribe(ctx context.Context) (string, error) {
 	namespace := t.Release.Namespace
 	service := map[string]any{
@@ -407,7 +408,30 @@ func (t *trial) subscribe(ctx context.Context) (string, error) {
 	if len(t.status.Events) == 0 && t.Definition.Events != nil {
 		return "", errors.New("the report lists no event types although the definition has a catalog")
 	}
-	return fmt.Sprintf("%d types", len(t.status.Events)), nil
+	more := t.customTypes()
+	if len(more) == 0 {
+		return fmt.Sprintf("%d of the catalog", len(t.status.Events)), nil
+	}
+	if err := t.sandbox.kyma.Subscribe(namespace, workloadName, t.app, more...); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d of the catalog, %d others of the samples", len(t.status.Events), len(more)), nil
+}
+
+// customTypes are the event types of samples that the catalog does not list.
+func (t *trial) customTypes() []string {
+	var known, more []string
+	for _, e := range t.status.Events {
+		known = append(known, e.Type)
+	}
+	for _, s := range t.Samples {
+		for _, e := range s.Golden.Events {
+			if name := e.FullType(); !slices.Contains(known, name) && !slices.Contains(more, name) {
+				more = append(more, name)
+			}
+		}
+	}
+	return more
 }
 
 func (t *trial) applyObject(ctx context.Context, o map[string]any) error {

@@ -95,7 +95,7 @@ func failureAction(policy *batchv1.PodFailurePolicy, exit *ExitError) batchv1.Po
 		if on == nil || (on.ContainerName != nil && *on.ContainerName != exit.Container) {
 			continue
 		}
-		contains := slices.Contains(on.Values, int32(exit.Code)) //nolint:gosec // an exit code is a byte
+		contains := slices.Contains(on.Values, int32(exit.Code))
 		if contains == (on.Operator == batchv1.PodFailurePolicyOnExitCodesOpIn) {
 			return rule.Action
 		}
