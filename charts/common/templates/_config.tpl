@@ -6,7 +6,7 @@ kind: ConfigMap
 metadata:
   name: {{ include "common.name" (list . "definition") }}
   labels: {{- include "common.labels" (list . "definition") | nindent 4 }}
-data: {{- .files | toYaml | nindent 2 }}
+data: {{- include "common.data" .files | nindent 2 }}
 {{- with include "common.configData" . }}
 ---
 apiVersion: v1
@@ -27,7 +27,7 @@ type: Opaque
 data:
 {{- range $name, $param := .params }}
 {{- if eq $param.place "secret" }}
-  {{ $name }}: {{ b64enc $param.value }}
+  {{ quote $name }}: {{ b64enc $param.value }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -39,7 +39,16 @@ data:
 {{- range $name, $param := .params -}}
 {{- if eq $param.place "config" -}}{{- $_ := set $data $name $param.value -}}{{- end -}}
 {{- end -}}
-{{- if $data -}}{{- toYaml $data -}}{{- end -}}
+{{- include "common.data" $data -}}
+{{- end -}}
+
+{{/* A map of texts as YAML, one line each: exact to the last line break. */}}
+{{- define "common.data" -}}
+{{- $lines := list -}}
+{{- range $key, $text := . -}}
+{{- $lines = append $lines (printf "%s: %s" (toJson $key) (toJson $text)) -}}
+{{- end -}}
+{{- join "\n" $lines -}}
 {{- end -}}
 
 {{/* Changes when the definition or a parameter that is not secret changes. Secrets are re-read when they change; a digest of one has no place in an annotation. */}}
@@ -74,12 +83,12 @@ Arguments: context, whether to include what is generated.
 {{- if include "common.paramsOf" (list $c "existing") }}
 - name: existing
   secret:
-    secretName: {{ $c.Values.credentials.existingSecret }}
+    secretName: {{ quote $c.Values.credentials.existingSecret }}
     defaultMode: 288
     items:
     {{- range $name, $param := $c.params }}
     {{- if eq $param.place "existing" }}
-      - {key: {{ $param.key | quote }}, path: {{ $name }}}
+      - {key: {{ $param.key | quote }}, path: {{ quote $name }}}
     {{- end }}
     {{- end }}
 {{- end }}
@@ -126,7 +135,7 @@ Arguments: context, whether to include what is generated.
 {{/* Variables that the operator adds. */}}
 {{- define "common.extraEnv" -}}
 {{- range $name, $value := .Values.extraEnv }}
-- name: {{ $name }}
+- name: {{ quote $name }}
   value: {{ $value | toString | quote }}
 {{- end }}
 {{- end -}}

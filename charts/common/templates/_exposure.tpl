@@ -49,8 +49,8 @@ Only the paths that the definition's deliveries name.
 {{- $c := . -}}
 {{- range .definition.deliveries }}
 {{- if .http }}
-- name: {{ .name }}
-  host: {{ include "common.host" (list $c .name) }}
+- name: {{ quote .name }}
+  host: {{ include "common.host" (list $c .name) | quote }}
   rules:
     {{- $methods := ternary (list "POST" "GET" "HEAD") (list "POST") (ne 0 (int (default 0 .http.answerGet))) }}
     - {path: {{ .http.path | quote }}, methods: {{ toJson $methods }}, below: {{ ternary "all" (ternary "one" "none" (hasKey .verify "pathToken")) (eq true .http.subpaths) }}}
@@ -58,13 +58,13 @@ Only the paths that the definition's deliveries name.
     - {path: {{ printf "%s/openapi.json" (trimSuffix "/" .http.path) | quote }}, methods: [GET], below: none}
     {{- end }}
 {{- else if .mqtt }}
-- name: {{ .name }}
-  host: {{ get $c.Values.exposure.hosts .name | default (include "common.text" (list $c .mqtt.host (printf "set exposure.hosts.%s" .name))) }}
+- name: {{ quote .name }}
+  host: {{ get $c.Values.exposure.hosts .name | default (include "common.text" (list $c .mqtt.host (printf "set exposure.hosts.%s" .name))) | quote }}
   rules:
     - {path: "/", methods: [GET], below: all}
 {{- if .token }}
-- name: {{ .name }}-token
-  host: {{ get $c.Values.exposure.hosts (printf "%s-token" .name) | default (include "common.text" (list $c .token.host (printf "set exposure.hosts.%s-token" .name))) }}
+- name: {{ printf "%s-token" .name | quote }}
+  host: {{ get $c.Values.exposure.hosts (printf "%s-token" .name) | default (include "common.text" (list $c .token.host (printf "set exposure.hosts.%s-token" .name))) | quote }}
   rules:
     - {path: {{ .token.path | quote }}, methods: [POST], below: none}
 {{- end }}
@@ -202,12 +202,12 @@ kind: Ingress
   {{- end }}
 spec:
   {{- if and $ingress.className $v1 }}
-  ingressClassName: {{ $ingress.className }}
+  ingressClassName: {{ quote $ingress.className }}
   {{- end }}
   {{- with $ingress.tlsSecret }}
   tls:
     - hosts: [{{ $exposed.host | quote }}]
-      secretName: {{ . }}
+      secretName: {{ quote . }}
   {{- end }}
   rules:
     - host: {{ $exposed.host | quote }}

@@ -34,9 +34,9 @@ spec:
       spec:
         accessModes: [ReadWriteOnce]
         {{- with .Values.buffer.disk.storageClass }}
-        storageClassName: {{ . }}
+        storageClassName: {{ quote . }}
         {{- end }}
-        resources: {requests: {storage: {{ .Values.buffer.disk.size }}}}
+        resources: {requests: {storage: {{ quote .Values.buffer.disk.size }}}}
   {{- else }}
   strategy:
     type: RollingUpdate
@@ -73,7 +73,7 @@ spec:
   {{- include "common.podSpec" (list . (include "common.gatewayName" .) false) | nindent 2 }}
   terminationGracePeriodSeconds: {{ int $gateway.terminationGracePeriodSeconds }}
   {{- with $gateway.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ quote . }}
   {{- end }}
   {{- with $gateway.nodeSelector }}
   nodeSelector: {{- toYaml . | nindent 4 }}

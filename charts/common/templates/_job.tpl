@@ -22,9 +22,6 @@ spec:
       {{- include "common.container" (list $c "registrationJob" $c.Values.registration.resources) | nindent 6 }}
       env:
         {{- .env | nindent 8 }}
-        {{- with include "common.extraEnv" $c }}
-        {{- . | trim | nindent 8 }}
-        {{- end }}
       volumeMounts:
         {{- .mounts | nindent 8 }}
   volumes:

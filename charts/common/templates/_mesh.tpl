@@ -53,7 +53,7 @@ spec:
         - operation: {ports: ["8081"]}
     {{- if .definition.relay }}
     - from:
-        - source: {namespaces: [kyma-system, {{ .Release.Namespace }}]}
+        - source: {namespaces: [kyma-system, {{ quote .Release.Namespace }}]}
       to:
         - operation: {ports: ["8082"]}
     {{- end }}

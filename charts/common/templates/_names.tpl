@@ -28,7 +28,7 @@ that has to be changed for that gets a hash, so that two releases never share on
 {{- if le (len $full) $limit -}}
 {{- $full -}}
 {{- else -}}
-{{- $keep := int (sub $limit 10 (len $suffix)) -}}
+{{- $keep := int (sub (sub $limit 10) (len $suffix)) -}}
 {{- printf "%s-%s-%s" ($c.fullname | trunc $keep | trimSuffix "-") (sha256sum $c.fullname | trunc 8) $suffix -}}
 {{- end -}}
 {{- end -}}

@@ -7,7 +7,7 @@ enableServiceLinks: false
 {{- with $c.Values.images.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ quote . }}
 {{- end }}
 {{- end }}
 securityContext:

@@ -15,7 +15,7 @@ metadata:
   name: {{ $definition }}
   labels: {{- include "common.labels" (list . "prepare") | nindent 4 }}
   {{- include "common.hookAnnotations" (list . $events -20 true) }}
-data: {{- .files | toYaml | nindent 2 }}
+data: {{- include "common.data" .files | nindent 2 }}
 ---
 {{- end }}
 apiVersion: v1
@@ -49,7 +49,7 @@ metadata:
   {{- include "common.hookAnnotations" (list . $events -15 true) }}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
 subjects:
-  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .Release.Namespace }}}
+  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ quote .Release.Namespace }}}
 {{- if .Values.networkPolicy.enabled }}
 ---
 apiVersion: networking.k8s.io/v1
@@ -81,9 +81,10 @@ spec:
 - name: KC_SECRET
   value: {{ include "common.name" (list . "generated") }}
 - name: KC_NAMESPACE
-  value: {{ .Release.Namespace }}
+  value: {{ quote .Release.Namespace }}
 {{- with include "common.provided" . }}
 - name: KC_PROVIDED
   value: {{ . | quote }}
 {{- end }}
+{{- include "common.extraEnv" . }}
 {{- end -}}

@@ -61,9 +61,9 @@ spec:
 - name: KC_INSTANCE
   value: {{ include "common.instance" $c }}
 - name: KC_NAMESPACE
-  value: {{ $c.Release.Namespace }}
+  value: {{ quote $c.Release.Namespace }}
 - name: KC_CREDENTIALS_NAMESPACE
-  value: {{ include "common.credentialsNamespace" $c }}
+  value: {{ include "common.credentialsNamespace" $c | quote }}
 - name: KC_BACKEND
   value: {{ $registration.backend }}
 {{- with $registration.registryUrl }}
@@ -96,6 +96,7 @@ spec:
 - name: KC_CALLBACK_URL
   value: {{ . | quote }}
 {{- end }}
+{{- include "common.extraEnv" $c }}
 {{- end -}}
 
 {{/* Every 6 hours, at a minute of the release's own: many releases do not run at once. */}}

@@ -19,7 +19,7 @@ A dict: c, job, remove, hook (the event whose hooks these are; empty for objects
 {{- $bindings = include "common.hookAnnotations" (list $c .hook -15 true) -}}
 {{- end -}}
 {{- $labels := include "common.labels" (list $c "registration") -}}
-{{- $subject := printf "{kind: ServiceAccount, name: %s, namespace: %s}" $name $c.Release.Namespace -}}
+{{- $subject := printf "{kind: ServiceAccount, name: %s, namespace: %q}" $name $c.Release.Namespace -}}
 apiVersion: v1
 kind: ServiceAccount
 metadata:
@@ -69,7 +69,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
   name: {{ $outside }}
-  namespace: {{ include "common.credentialsNamespace" $c }}
+  namespace: {{ include "common.credentialsNamespace" $c | quote }}
   labels: {{- $labels | nindent 4 }}
   {{- $annotations }}
 rules:
@@ -87,7 +87,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
   name: {{ $outside }}
-  namespace: {{ include "common.credentialsNamespace" $c }}
+  namespace: {{ include "common.credentialsNamespace" $c | quote }}
   labels: {{- $labels | nindent 4 }}
   {{- $bindings }}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $outside }}}

@@ -1,0 +1,223 @@
+package charts_test
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+)
+
+func TestPodsAreRestricted(t *testing.T) {
+	t.Parallel()
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	require.NoError(t, err)
+	everyVariant(t, func(t *testing.T, in installation, os objects) {
+		for name, pod := range os.pods(t) {
+			checked := pod.DeepCopy()
+			if in.cluster.kube == "v1.15.12" {
+				// The profile is an annotation there, which the check, being younger, does not know.
+				assert.Equal(t, "runtime/default", pod.Annotations["seccomp.security.alpha.kubernetes.io/pod"], name)
+				assert.Nil(t, pod.Spec.SecurityContext.SeccompProfile, name)
+				checked.Spec.SecurityContext.SeccompProfile = &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}
+			}
+			result := policy.AggregateCheckResults(evaluator.EvaluatePod(
+				api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}, &checked.ObjectMeta, &checked.Spec))
+			assert.True(t, result.Allowed, "%s: %s", name, result.ForbiddenDetail())
+			for _, c := range containers(pod) {
+				assert.True(t, *c.SecurityContext.ReadOnlyRootFilesystem, "%s %s", name, c.Name)
+				assert.NotEmpty(t, c.Resources.Requests, "%s %s", name, c.Name)
+				assert.NotEmpty(t, c.Resources.Limits, "%s %s", name, c.Name)
+			}
+			assert.False(t, *pod.Spec.EnableServiceLinks, name)
+		}
+	})
+}
+
+// Secrets go where they may: into a Secret, or into the pods as a mount of one.
+func TestSecretsStayInSecrets(t *testing.T) {
+	t.Parallel()
+	markers := values{"basic_password": "marker-of-basic-password", "event_password": "marker-of-event-password"}
+	for _, hooks := range []bool{true, false} {
+		rel, err := tryRender(t, install(form().with(markers).with(values{"registration": values{"hooks": hooks}, "metrics": values{"serviceMonitor": values{"enabled": true}}})))
+		require.NoError(t, err)
+		found := 0
+		for _, o := range parse(t, rel) {
+			for name, marker := range markers {
+				encoded := base64.StdEncoding.EncodeToString([]byte(marker.(string)))
+				if o.GetKind() == "Secret" {
+					assert.Equal(t, encoded, o.text(t, "data", name))
+					found++
+					continue
+				}
+				assert.NotContains(t, o.raw, marker, o.id())
+				assert.NotContains(t, o.raw, encoded, o.id())
+			}
+		}
+		assert.Equal(t, len(markers), found)
+		assert.NotContains(t, rel.Info.Notes, "marker-of")
+	}
+}
+
+// A changed secret changes nothing but the Secret: no digest of it in a name or an annotation, where it could be guessed.
+func TestNoDigestOfSecrets(t *testing.T) {
+	t.Parallel()
+	for _, hooks := range []bool{true, false} {
+		base := form().with(values{"registration": values{"hooks": hooks}})
+		before := render(t, install(base))
+		after := render(t, install(base.with(values{"basic_password": "another"})))
+		require.Equal(t, before.ids(), after.ids())
+		var changed []string
+		for i := range before {
+			if before[i].raw != after[i].raw {
+				changed = append(changed, before[i].id())
+			}
+		}
+		assert.Equal(t, []string{"Secret /my-c4c-credentials"}, changed)
+	}
+}
+
+func TestOnlyJobsHaveAToken(t *testing.T) {
+	t.Parallel()
+	everyVariant(t, func(t *testing.T, _ installation, os objects) {
+		for name, pod := range os.pods(t) {
+			job := slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == "registration-job" })
+			assert.Equal(t, job, *pod.Spec.AutomountServiceAccountToken, name)
+			assert.True(t, os.has("ServiceAccount", pod.Spec.ServiceAccountName), "%s runs as %q", name, pod.Spec.ServiceAccountName)
+		}
+		for _, account := range os.ofKind("ServiceAccount") {
+			assert.Equal(t, false, account.Object["automountServiceAccountToken"], account.id())
+		}
+		for _, binding := range slices.Concat(os.ofKind("RoleBinding"), os.ofKind("ClusterRoleBinding")) {
+			for _, subject := range into[rbacv1.RoleBinding](t, binding).Subjects {
+				assert.NotContains(t, subject.Name, "gateway", "the gateway has no rights at all")
+			}
+		}
+	})
+}
+
+// What exists may be read and changed by name only; rights to delete are for those whose task it is.
+func TestLeastPrivilege(t *testing.T) {
+	t.Parallel()
+	everyVariant(t, func(t *testing.T, in installation, os objects) {
+		for _, o := range slices.Concat(os.ofKind("Role"), os.ofKind("ClusterRole")) {
+			for _, rule := range into[rbacv1.Role](t, o).Rules {
+				for _, list := range [][]string{rule.Verbs, rule.Resources, rule.APIGroups, rule.ResourceNames} {
+					assert.NotContains(t, list, "*", o.id())
+				}
+				assert.Empty(t, rule.NonResourceURLs)
+				sensitive := slices.Contains(rule.Resources, "secrets") || slices.Contains(rule.Resources, "applications") || slices.Contains(rule.Resources, "configmaps")
+				if sensitive && len(rule.ResourceNames) == 0 {
+					assert.Equal(t, []string{"create"}, rule.Verbs, o.id())
+				}
+				if sensitive {
+					assert.Subset(t, []string{"get", "create", "update", "delete"}, rule.Verbs, o.id())
+				}
+				if len(rule.ResourceNames) == 0 && !sensitive {
+					assert.Subset(t, []string{"get", "list"}, rule.Verbs, o.id())
+				}
+				if o.GetKind() == "ClusterRole" {
+					assert.NotContains(t, rule.Resources, "secrets", o.id())
+				}
+				policy, _ := in.values["registration"].(map[string]any)
+				mayDelete := strings.HasSuffix(o.GetName(), "-delete") || policy["policy"] == "sync"
+				if !mayDelete {
+					assert.NotContains(t, rule.Verbs, "delete", o.id())
+				}
+				if strings.HasSuffix(o.GetName(), "-test") {
+					assert.Subset(t, []string{"get", "list"}, rule.Verbs, o.id())
+				}
+			}
+		}
+	})
+}
+
+func TestRights(t *testing.T) {
+	t.Parallel()
+	os := render(t, install(form()))
+	outside := "my-c4c-1c110ce8-"
+
+	apply := into[rbacv1.Role](t, os.find(t, "Role", outside+"apply"))
+	assert.Equal(t, "kyma-system", apply.Namespace)
+	assert.Equal(t, []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "update"}, ResourceNames: []string{"team-a.my-c4c.system", "team-a.my-c4c.system.params"}},
+	}, apply.Rules)
+
+	cluster := into[rbacv1.ClusterRole](t, os.find(t, "ClusterRole", outside+"apply"))
+	assert.Contains(t, cluster.Rules, rbacv1.PolicyRule{APIGroups: []string{"applicationconnector.kyma-project.io"}, Resources: []string{"applications"}, Verbs: []string{"create"}})
+	assert.Contains(t, cluster.Rules, rbacv1.PolicyRule{APIGroups: []string{"applicationconnector.kyma-project.io"}, Resources: []string{"applications"}, Verbs: []string{"get", "update"}, ResourceNames: []string{"shop"}})
+
+	remove := into[rbacv1.Role](t, os.find(t, "Role", outside+"delete"))
+	assert.Equal(t, []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "update", "delete"}, ResourceNames: []string{"team-a.my-c4c.system", "team-a.my-c4c.system.params"}},
+	}, remove.Rules)
+
+	prepare := into[rbacv1.Role](t, os.find(t, "Role", "my-c4c-prepare"))
+	assert.Equal(t, []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "update"}, ResourceNames: []string{"my-c4c-generated"}},
+	}, prepare.Rules)
+}
+
+// Without leave to create it, the Application must exist.
+func TestApplicationIsNotCreatedWithoutLeave(t *testing.T) {
+	t.Parallel()
+	os := render(t, install(form().with(values{"registration": values{"createApplication": false}})))
+	for _, rule := range into[rbacv1.ClusterRole](t, os.find(t, "ClusterRole", "my-c4c-1c110ce8-apply")).Rules {
+		assert.NotContains(t, rule.Verbs, "create")
+	}
+	assert.Equal(t, "false", env(t, os.pods(t)["Job my-c4c-apply"].Spec.Containers[0])["KC_CREATE_APPLICATION"])
+}
+
+// With policy sync the apply Job may delete; the CronJob only where the operator says so.
+func TestSync(t *testing.T) {
+	t.Parallel()
+	verbs := func(os objects, job string) []string {
+		rules := into[rbacv1.Role](t, os.find(t, "Role", "my-c4c-1c110ce8-"+job)).Rules
+		return rules[len(rules)-1].Verbs
+	}
+	policyOf := func(os objects, pod string) string { return env(t, os.pods(t)[pod].Spec.Containers[0])["KC_POLICY"] }
+
+	careful := render(t, install(form().with(values{"registration": values{"policy": "sync"}})))
+	assert.Contains(t, verbs(careful, "apply"), "delete")
+	assert.Equal(t, "sync", policyOf(careful, "Job my-c4c-apply"))
+	assert.NotContains(t, verbs(careful, "reconcile"), "delete")
+	assert.Equal(t, "upsert", policyOf(careful, "CronJob my-c4c-reconcile"))
+
+	allowed := render(t, install(form().with(values{"registration": values{"policy": "sync", "reconcile": values{"allowDelete": true}}})))
+	assert.Contains(t, verbs(allowed, "reconcile"), "delete")
+	assert.Equal(t, "sync", policyOf(allowed, "CronJob my-c4c-reconcile"))
+}
+
+// The Role lies where Kyma's gateway reads Secrets, and the Job is told the same place.
+func TestCredentialsNamespace(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		cluster string
+		given   string
+		want    string
+	}{
+		{"offline", "", "kyma-system"},
+		{"kyma today", "", "kyma-system"},
+		{"no kyma", "", "kyma-system"},
+		{"kyma 1.6", "", "kyma-integration"},
+		{"kyma 1.24", "", "kyma-integration"},
+		{"kyma 2.7", "", "kyma-integration"},
+		{"kyma 2.7", "kyma-system", "kyma-system"},
+	}
+	for _, tt := range tests {
+		os := render(t, install(form().with(values{"registration": values{"credentialsNamespace": tt.given}})).on(tt.cluster))
+		for _, job := range []string{"apply", "reconcile", "delete", "test"} {
+			assert.Equal(t, tt.want, os.find(t, "Role", "my-c4c-1c110ce8-"+job).GetNamespace(), tt.cluster)
+			assert.Equal(t, tt.want, os.find(t, "RoleBinding", "my-c4c-1c110ce8-"+job).GetNamespace(), tt.cluster)
+		}
+		assert.Equal(t, tt.want, env(t, os.pods(t)["Job my-c4c-apply"].Spec.Containers[0])["KC_CREDENTIALS_NAMESPACE"], tt.cluster)
+	}
+}
