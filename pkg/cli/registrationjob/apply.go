@@ -1,0 +1,161 @@
+package registrationjob
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
+	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
+)
+
+// applyFlags are those that only apply has.
+type applyFlags struct {
+	policy, failOn    string
+	dryRun            bool
+	createApplication bool
+}
+
+func newApply(j *job) *cobra.Command {
+	flags := applyFlags{}
+	cmd := &cobra.Command{
+		Use:   "apply",
+		Short: "Register the APIs and events, or bring them up to date",
+		Long: `Register the APIs and events, or bring them up to date.
+
+Asks the system which APIs it offers, compares them with what is registered, and writes the difference.
+A run that finds nothing new writes nothing, so it can be repeated at any time.`,
+		Example: `  # what would be done
+  registration-job apply --connector connector.yaml --params params.yaml --kubeconfig ~/.kube/config --dry-run
+
+  # in a pod, with mounted parameters, for machines
+  registration-job apply --connector /etc/connector/definition/connector.yaml \
+    --params /etc/connector/params/generated --params /etc/connector/params/config --params /etc/connector/params/secret \
+    --instance shop/c4c --state-secret c4c-state --status-configmap c4c-status --output json`,
+		Args: cobra.NoArgs,
+	}
+	cmd.RunE = j.run(func(ctx context.Context) error { return j.apply(ctx, flags) })
+	j.baseFlags(cmd)
+	j.kymaFlags(cmd)
+	j.reportFlags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&flags.policy, "policy", string(registration.Upsert), "which changes are made: "+values(registration.Policies())+"; only sync deletes")
+	f.StringVar(&flags.failOn, "fail-on", string(registration.FailOnAny), "what fails the run: "+values(registration.FailOns())+" (any failure, only that nothing is registered, only what a repetition cannot cure)")
+	f.BoolVar(&flags.dryRun, "dry-run", false, "say what would be done and write nothing")
+	f.BoolVar(&flags.createApplication, "create-application", true, "create the Application where it is missing")
+	return cmd
+}
+
+func newVerify(j *job) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check that everything is registered as it should be, and that the system answers",
+		Long: `Check that everything is registered as it should be, and that the system answers.
+
+Only reads. Succeeds where apply would change nothing and every API answers or is disabled on purpose.`,
+		Example: `  registration-job verify --connector connector.yaml --params params.yaml --kubeconfig ~/.kube/config`,
+		Args:    cobra.NoArgs,
+	}
+	cmd.RunE = j.run(j.verify)
+	j.baseFlags(cmd)
+	j.kymaFlags(cmd)
+	j.reportFlags(cmd)
+	return cmd
+}
+
+func (j *job) apply(ctx context.Context, flags applyFlags) error {
+	policy, failOn := registration.Policy(flags.policy), registration.FailOn(flags.failOn)
+	switch {
+	case !slices.Contains(registration.Policies(), policy):
+		return cli.Config(fmt.Errorf("--policy is %q: want %s", flags.policy, values(registration.Policies())))
+	case !slices.Contains(registration.FailOns(), failOn):
+		return cli.Config(fmt.Errorf("--fail-on is %q: want %s", flags.failOn, values(registration.FailOns())))
+	}
+	return j.converge(ctx, failOn, func(o *registration.Options) {
+		o.Policy = policy
+		o.DryRun = flags.dryRun
+		o.CreateApplication = flags.createApplication
+	})
+}
+
+func (j *job) verify(ctx context.Context) error {
+	return j.converge(ctx, registration.FailOnAny, func(o *registration.Options) { o.Verify = true })
+}
+
+// converge runs the registration and puts its report out.
+func (j *job) converge(ctx context.Context, failOn registration.FailOn, configure func(*registration.Options)) error {
+	if j.parallel < 1 {
+		return cli.Config(fmt.Errorf("--parallel is %d: want at least 1", j.parallel))
+	}
+	params, err := j.readParams()
+	if err != nil {
+		return err
+	}
+	application, err := registration.ApplicationName(j.definition, params)
+	if err != nil {
+		return err
+	}
+	options := registration.Options{
+		Definition: j.definition, Params: params, Instance: j.instance,
+		Parallel: j.parallel, CallbackURL: j.callbackURL, SecretRef: j.secretRef,
+	}
+	configure(&options)
+	kyma, err := j.connect(ctx, application)
+	if err != nil {
+		return err
+	}
+	options.Detected = kyma.found.Findings
+	report := registration.Run(ctx, options, registration.Dependencies{
+		Catalog: kyma.catalog, State: kyma.state, HTTP: j.newHTTP(), Log: j.log,
+	})
+	if !report.DryRun {
+		j.keepStatus(ctx, kyma.client, report)
+	}
+	if err := j.print(report); err != nil {
+		return err
+	}
+	if code := report.ExitCode(failOn); code != cli.ExitOK {
+		return &cli.ExitError{Code: code}
+	}
+	return nil
+}
+
+// secretRef is the command that shows a parameter's value, or says whose it is. A later place wins, so it
+// counts where the value comes from.
+func (j *job) secretRef(name string) string {
+	const generated = "generated"
+	for _, place := range slices.Backward(j.params) {
+		if _, err := os.Stat(filepath.Join(place, name)); err != nil {
+			continue
+		}
+		if filepath.Base(place) == generated && j.generatedSecret != "" {
+			return j.showKey(j.generatedSecret, name)
+		}
+		break
+	}
+	if j.credentialsSecret != "" {
+		return j.showKey(j.credentialsSecret, name)
+	}
+	return fmt.Sprintf("the value that was given for %s", name)
+}
+
+func (j *job) showKey(secretName, key string) string {
+	namespace := ""
+	if j.namespace != "" {
+		namespace = "-n " + j.namespace + " "
+	}
+	return fmt.Sprintf("kubectl get secret %s%s -o go-template='{{index .data %q | base64decode}}'", namespace, secretName, key)
+}
+
+func values[T ~string](all []T) string {
+	texts := make([]string, len(all))
+	for i, v := range all {
+		texts[i] = string(v)
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,84 @@
+package registrationjob
+
+import (
+	"context"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/application"
+	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/appregistry"
+	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/detect"
+	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/kube"
+	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
+)
+
+var backends = []string{detect.Auto, detect.ApplicationRegistry, detect.Application}
+
+// kyma is what a command works with.
+type kyma struct {
+	catalog registration.Catalog
+	state   registration.State
+	client  *kube.Client // nil where no cluster is needed
+	found   *detect.Result
+}
+
+// ownedRegistry is an Application Registry in a cluster where Applications can be made.
+type ownedRegistry struct {
+	*appregistry.Catalog
+	*application.Owner
+}
+
+// newKube connects to the cluster, and settles the namespace.
+func (j *job) newKube() (*kube.Client, error) {
+	kubeconfig := j.kubeconfig
+	if kubeconfig == "" {
+		kubeconfig = j.getenv("KUBECONFIG")
+	}
+	client, err := kube.New(kube.Options{Kubeconfig: kubeconfig, UserAgent: userAgent(), Logger: j.log})
+	if err != nil {
+		return nil, err
+	}
+	if j.namespace == "" {
+		j.namespace = client.Namespace()
+	}
+	return client, nil
+}
+
+// connect finds out where to register and connects to it. A registry whose address is given works without a
+// cluster, as long as nothing else is asked of it.
+func (j *job) connect(ctx context.Context, name string) (*kyma, error) {
+	out := &kyma{}
+	var cluster detect.Cluster
+	client, err := j.newKube()
+	switch {
+	case err == nil:
+		out.client, cluster = client, client
+	case j.registryURL == "" || j.backend == detect.Application || j.hasObjects():
+		return nil, err
+	}
+	if client != nil && j.stateSecret != "" {
+		out.state = kube.NewStateStore(client, j.namespace, j.stateSecret, j.labels())
+	}
+	out.found, err = detect.Run(ctx, cluster, detect.Options{
+		Application: name, Backend: j.backend, RegistryURL: j.registryURL, CredentialsNamespace: j.credentialsNamespace,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.catalog, err = j.newCatalog(client, name, out.found)
+	return out, err
+}
+
+func (j *job) newCatalog(client *kube.Client, name string, found *detect.Result) (registration.Catalog, error) {
+	if found.Backend == detect.Application {
+		return application.New(application.Options{
+			Client: client, Application: name, Instance: j.instance, CredentialsNamespace: found.CredentialsNamespace,
+			Gateway: found.Gateway, Parallel: j.parallel, Logger: j.log,
+		})
+	}
+	registry, err := appregistry.New(appregistry.Options{
+		URL: found.RegistryURL, Application: name, Instance: j.instance, Gateway: found.Gateway, Logger: j.log,
+	})
+	if err != nil || client == nil {
+		return registry, err
+	}
+	return &ownedRegistry{registry, application.NewOwner(client, name)}, nil
+}

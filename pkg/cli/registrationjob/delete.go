@@ -1,0 +1,133 @@
+package registrationjob
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/kube"
+	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
+)
+
+func newDelete(j *job) *cobra.Command {
+	keep := false
+	cmd := &cobra.Command{
+		Use:   "delete",
+		Short: "Take back everything that this installation registered",
+		Long: `Take back everything that this installation registered: services, their Secrets, the Application if this
+program made it and nobody else uses it, and the installation's own Secrets.
+
+Goes on after a failure and always succeeds, so that it never keeps anybody from removing a release. What it could
+not remove is printed and kept in the status ConfigMap, which is removed only where nothing is left.`,
+		Example: `  registration-job delete --connector connector.yaml --params params.yaml --instance shop/c4c \
+    --namespace shop --state-secret c4c-state --generated-secret c4c-generated --status-configmap c4c-status`,
+		Args: cobra.NoArgs,
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := j.run(func(ctx context.Context) error { return j.delete(ctx, keep) })(cmd, args)
+		if err != nil {
+			// Nothing of it may stop the removal of a release.
+			j.log.Error("nothing was removed", "error", err)
+		}
+		return nil
+	}
+	j.baseFlags(cmd)
+	j.kymaFlags(cmd)
+	cmd.Flags().BoolVar(&keep, "keep-generated", false, "keep the Secret with generated parameters, for another installation of the same name")
+	return cmd
+}
+
+func (j *job) delete(ctx context.Context, keepGenerated bool) error {
+	removal := registration.NewRemoval(j.definition.Metadata.Name, j.instance)
+	var client *kube.Client
+	application, err := j.applicationToLeave()
+	if err != nil {
+		removal.Failed("services", err)
+	} else {
+		removal.Application = application
+		kyma, err := j.connect(ctx, application)
+		if err != nil {
+			removal.Failed("services of Application "+application, err)
+		} else {
+			client, removal.Detected = kyma.client, kyma.found.Findings
+			removal.Services(ctx, kyma.catalog)
+		}
+	}
+	if client == nil && j.hasObjects() {
+		if client, err = j.newKube(); err != nil {
+			removal.Failed("the installation's own Secrets", err)
+		}
+	}
+	if client != nil {
+		j.removeObjects(ctx, client, removal, keepGenerated)
+	}
+	removal.Finish(j.redact.Redact)
+	if removal.OK {
+		j.removeStatus(ctx, client, removal)
+	}
+	if !removal.OK {
+		j.keepStatus(ctx, client, removal)
+	}
+	return j.print(removal)
+}
+
+// applicationToLeave needs only the parameters that name the Application: others may be gone already.
+func (j *job) applicationToLeave() (string, error) {
+	given, err := j.definition.ReadValues(j.params...)
+	if err != nil {
+		return "", err
+	}
+	params, err := j.definition.ResolveParams(given, connector.WithoutGenerated())
+	if err != nil {
+		return "", err
+	}
+	return registration.ApplicationName(j.definition, params)
+}
+
+// hasObjects says whether the flags name objects beside the release.
+func (j *job) hasObjects() bool {
+	return j.stateSecret != "" || j.generatedSecret != "" || j.statusConfigMap != ""
+}
+
+// removeObjects removes the installation's own Secrets.
+func (j *job) removeObjects(ctx context.Context, client *kube.Client, removal *registration.Removal, keepGenerated bool) {
+	names := []string{j.stateSecret}
+	if !keepGenerated {
+		names = append(names, j.generatedSecret)
+	}
+	for _, name := range names {
+		if name != "" {
+			j.removeObject(ctx, client, removal, "secret", kube.Secret(j.namespace, name))
+		}
+	}
+}
+
+func (j *job) removeStatus(ctx context.Context, client *kube.Client, removal *registration.Removal) {
+	if client != nil && j.statusConfigMap != "" {
+		j.removeObject(ctx, client, removal, "configmap", kube.ConfigMap(j.namespace, j.statusConfigMap))
+		removal.Finish(j.redact.Redact)
+	}
+}
+
+// errNotOurs keeps an object that has the right name but not our label.
+var errNotOurs = errors.New("it was not made by this program")
+
+func (j *job) removeObject(ctx context.Context, client *kube.Client, removal *registration.Removal, kind string, ref kube.Ref) {
+	foreign := false
+	removed, err := client.Remove(ctx, ref, func(current *unstructured.Unstructured) bool {
+		foreign = current.GetLabels()["app.kubernetes.io/managed-by"] != j.labels()["app.kubernetes.io/managed-by"]
+		return !foreign
+	})
+	what := kind + " " + ref.Namespace + "/" + ref.Name
+	switch {
+	case err != nil:
+		removal.Failed(what, err)
+	case foreign:
+		removal.Failed(what, errNotOurs)
+	case removed:
+		removal.Done(what)
+	}
+}

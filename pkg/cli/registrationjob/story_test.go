@@ -1,0 +1,192 @@
+package registrationjob_test
+
+import (
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/cli/registrationjob"
+	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"registration-job": func() { os.Exit(registrationjob.Process()) },
+	})
+}
+
+const odataPassword = "sample-odata-pa55word"
+
+// world is what a story takes place in: a current and an old cluster, and a system.
+type world struct {
+	clusters map[string]*simulator.Kyma
+	system   simulator.System
+}
+
+// TestStories runs the scripts below testdata/stories. In a script, $SYSTEM is the system's address, $C4C the
+// definition, params.yaml has parameters; current.kubeconfig and old.kubeconfig are the two clusters, of which
+// $KUBECONFIG is the current one; $REGISTRY is the old one's Application Registry.
+func TestStories(t *testing.T) {
+	t.Parallel()
+	definition, err := filepath.Abs("../../../charts/c4c-connector/files/connector.yaml")
+	require.NoError(t, err)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/stories",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("C4C", definition)
+			return setUp(env)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fault": fault, "writes": writes, "secret": readSecret, "leaks": leaks,
+		},
+	})
+}
+
+func setUp(env *testscript.Env) error {
+	w := &world{clusters: map[string]*simulator.Kyma{}}
+	env.Values["world"] = w
+
+	system := httptest.NewUnstartedServer(nil)
+	system.Config.ErrorLog = log.New(io.Discard, "", 0)
+	system.StartTLS()
+	env.Defer(system.Close)
+	params := map[string]string{
+		"system_url": system.URL, "basic_user": "_KYMA", "basic_password": odataPassword,
+		"application_name": "c4c", "event_user": "c4c-sample", "event_password": "sample-event-pa55word",
+	}
+	var err error
+	if w.system, err = simulator.NewSystem("c4c", params); err != nil {
+		return err
+	}
+	env.Defer(w.system.Close)
+	for _, handler := range w.system.Hosts() {
+		system.Config.Handler = handler
+	}
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: system.Certificate().Raw})
+	paramsYAML, err := yaml.Marshal(params)
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{"ca.pem": authority, "params.yaml": paramsYAML}
+	env.Setenv("SYSTEM", system.URL)
+	env.Setenv("SSL_CERT_FILE", filepath.Join(env.WorkDir, "ca.pem"))
+
+	for name, options := range map[string]simulator.KymaOptions{
+		"current": {Generation: simulator.Current, Namespaces: []string{"shop"}},
+		"old":     {Generation: simulator.Old, Namespaces: []string{"shop"}, Applications: []string{"c4c"}},
+	} {
+		options.SystemClient = system.Client()
+		kyma, err := simulator.NewKyma(options)
+		if err != nil {
+			return err
+		}
+		env.Defer(kyma.Close)
+		w.clusters[name] = kyma
+		api := httptest.NewServer(kyma.KubeAPI())
+		env.Defer(api.Close)
+		files[name+".kubeconfig"] = []byte(fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: %s}}]
+users: [{name: u, user: {}}]
+contexts: [{name: x, context: {cluster: c, user: u, namespace: shop}}]
+current-context: x
+`, api.URL))
+		if name == "old" {
+			registry := httptest.NewServer(kyma.Registry())
+			env.Defer(registry.Close)
+			env.Setenv("REGISTRY", registry.URL+"/c4c/v1/metadata")
+		}
+	}
+	env.Setenv("KUBECONFIG", filepath.Join(env.WorkDir, "current.kubeconfig"))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	env.Setenv("NOBODY", "https://"+listener.Addr().String())
+	if err := listener.Close(); err != nil {
+		return err
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(env.WorkDir, name), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func worldOf(ts *testscript.TestScript) *world { return ts.Value("world").(*world) }
+
+// fault spoils what the system answers below a path: fault PATH STATUS [TIMES], or fault clear.
+func fault(ts *testscript.TestScript, _ bool, args []string) {
+	faults := worldOf(ts).system.Faults()
+	if args[0] == "clear" {
+		faults.Clear()
+		return
+	}
+	f := simulator.Fault{Path: args[0]}
+	if args[1] == "login" {
+		f.LoginPage = true
+	} else {
+		status, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		f.Status, f.Body = status, odataPassword // a body that must not be quoted
+	}
+	_, err := faults.Add(f)
+	ts.Check(err)
+}
+
+// writes checks how many requests changed a cluster since the last time: writes current|old N.
+func writes(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	counts := w.clusters[args[0]].Counts()
+	total := counts.RegistryWrites + counts.KubernetesWrites
+	key := "writes-" + args[0]
+	before, _ := strconv.Atoi(ts.Getenv(key))
+	ts.Setenv(key, strconv.Itoa(total))
+	if got := strconv.Itoa(total - before); got != args[1] {
+		ts.Fatalf("%s writes to the %s cluster, want %s", got, args[0], args[1])
+	}
+}
+
+// readSecret prints a key of a Secret: secret NAMESPACE/NAME KEY, or checks that there is none: ! secret ….
+func readSecret(ts *testscript.TestScript, neg bool, args []string) {
+	namespace, name, _ := strings.Cut(args[0], "/")
+	request := httptest.NewRequest(http.MethodGet, "/api/v1/namespaces/"+namespace+"/secrets/"+name, nil)
+	recorder := httptest.NewRecorder()
+	worldOf(ts).clusters["current"].KubeAPI().ServeHTTP(recorder, request)
+	if neg != (recorder.Code == http.StatusNotFound) {
+		ts.Fatalf("secret %s: %d", args[0], recorder.Code)
+	}
+	if len(args) > 1 && !strings.Contains(recorder.Body.String(), `"`+args[1]+`"`) {
+		ts.Fatalf("secret %s has no key %s", args[0], args[1])
+	}
+}
+
+// leaks checks that no secret is in what the last command printed, or in a file: ! leaks [FILE…].
+func leaks(ts *testscript.TestScript, neg bool, args []string) {
+	text := ts.ReadFile("stdout") + ts.ReadFile("stderr")
+	for _, file := range args {
+		text += ts.ReadFile(file)
+	}
+	found := false
+	for _, s := range []string{odataPassword, "sample-event-pa55word"} {
+		found = found || strings.Contains(text, s)
+	}
+	if found == neg {
+		ts.Fatalf("a secret was printed")
+	}
+}
