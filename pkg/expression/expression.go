@@ -140,7 +140,7 @@ var options = func() []expr.Option {
 	out := []expr.Option{expr.Env(struct{}{}), expr.MaxNodes(maxNodes), expr.DisableAllBuiltins()}
 	for _, name := range []string{
 		"len", "lower", "upper", "trim", "trimPrefix", "trimSuffix", "split", "join", "indexOf", "hasPrefix", "hasSuffix",
-		"all", "any", "none", "one", "filter", "map", "find", "count", "toBase64",
+		"all", "any", "none", "one", "filter", "map", "find", "count", "toBase64", "fromJSON",
 	} {
 		out = append(out, expr.EnableBuiltin(name))
 	}

@@ -28,15 +28,29 @@ var statuses = map[mapping.Outcome]int{
 // the gateway's affair; UPDATE_GOLDEN=1 writes what the others become.
 func TestSamples(t *testing.T) {
 	t.Parallel()
-	directories, err := filepath.Glob("../../charts/*/samples")
-	require.NoError(t, err)
-	require.NotEmpty(t, directories)
-	for _, dir := range directories {
+	for _, dir := range samplesIn(t, "../../charts/*/samples") {
 		t.Run(filepath.Base(filepath.Dir(dir)), func(t *testing.T) {
 			t.Parallel()
 			testSamples(t, filepath.Join(dir, "../files"), dir)
 		})
 	}
+	for _, dir := range samplesIn(t, drafts+"*/samples") {
+		t.Run("draft-"+filepath.Base(filepath.Dir(dir)), func(t *testing.T) {
+			t.Parallel()
+			testSamples(t, filepath.Dir(dir), dir)
+		})
+	}
+}
+
+// drafts are definitions of systems that are to become connectors.
+const drafts = "../connector/testdata/drafts/"
+
+func samplesIn(t *testing.T, pattern string) []string {
+	t.Helper()
+	directories, err := filepath.Glob(pattern)
+	require.NoError(t, err)
+	require.NotEmpty(t, directories)
+	return directories
 }
 
 func testSamples(t *testing.T, files, dir string) {
