@@ -261,8 +261,10 @@ func (d *detector) gateway(ctx context.Context) {
 			why = "this is where it is in every Kyma that has one; its Service could not be looked for (" + short(err) + ")"
 		}
 		d.found(what, address, "%s", why)
-	default:
+	case kube.IsNotFound(err):
 		d.found(what, "one per service", "there is no central gateway")
+	default:
+		d.found(what, "one per service", "whether there is a central gateway could not be found out (%s)", short(err))
 	}
 }
 

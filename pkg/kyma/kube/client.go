@@ -31,9 +31,9 @@ const (
 	maxAnswer = 64 << 20
 	// pageSize is the number of objects asked for at once when listing.
 	pageSize = 500
-	// The client's own rate limit, raised from client-go's 5 requests a second: the number of calls is
-	// bounded by the number of APIs, and the API server has its own fairness.
-	queriesPerSecond, burst = 200, 400
+	// noRateLimit switches client-go's own limit of 5 requests a second off: callers bound how many calls they
+	// make at once, and the API server has a fairness of its own.
+	noRateLimit = -1
 
 	namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 )
@@ -123,7 +123,7 @@ func NewForConfig(config *rest.Config, options Options) (*Client, error) {
 }
 
 func newClient(config *rest.Config, namespace string, options Options) (*Client, error) {
-	config.QPS, config.Burst = queriesPerSecond, burst
+	config.QPS = noRateLimit
 	config.Timeout = options.Timeout
 	if config.Timeout == 0 {
 		config.Timeout = callTimeout
