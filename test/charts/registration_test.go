@@ -38,7 +38,7 @@ func TestParametersHaveOnePlace(t *testing.T) {
 		assert.Equal(t, []string{"basic_password", "event_password"}, keys(os, "Secret", "my-c4c-credentials"))
 		for _, o := range os {
 			assert.NotContains(t, o.GetName(), "prepare")
-			assert.NotContains(t, o.raw, "my-c4c-generated\n", "%s mounts or names what nobody makes", o.id())
+			assert.NotContains(t, o.raw, "secretName: my-c4c-generated", "%s mounts what nobody makes", o.id())
 		}
 	})
 	t.Run("one given, one generated", func(t *testing.T) {
@@ -190,6 +190,7 @@ func TestJobs(t *testing.T) {
 		"KC_STATUS_CONFIGMAP":      "my-c4c-status",
 		"KC_STATE_SECRET":          "my-c4c-state",
 		"KC_GENERATED_SECRET":      "my-c4c-generated",
+		"KC_CREDENTIALS_SECRET":    "my-c4c-credentials",
 		"KC_TERMINATION_LOG":       "/dev/termination-log",
 		"KC_CALLBACK_URL":          "https://my-c4c-webhook-team-a.kyma.example.com",
 	}, env(t, pod.Spec.Containers[0]))
@@ -197,6 +198,42 @@ func TestJobs(t *testing.T) {
 	assert.Equal(t, []string{"delete"}, os.pods(t)["Job my-c4c-delete"].Spec.Containers[0].Args)
 	assert.Equal(t, map[string]string{"KC_CONNECTOR": "/etc/connector/definition/connector.yaml", "KC_SECRET": "my-c4c-generated", "KC_NAMESPACE": "team-a"},
 		env(t, os.pods(t)["Job my-c4c-prepare"].Spec.Containers[0]))
+}
+
+// The Job that cleans up starts even where somebody has cleaned up before it.
+func TestDeleteNeedsNothing(t *testing.T) {
+	t.Parallel()
+	v := form().with(values{"event_password": "given", "credentials": values{"existingSecret": "kept"}})
+	delete(v, "basic_password")
+	pods := render(t, install(v)).pods(t)
+	for name, want := range map[string]bool{"Job my-c4c-delete": true, "Job my-c4c-apply": false} {
+		volumes := pods[name].Spec.Volumes
+		require.Len(t, volumes, 5, "definition, generated, config, secret, existing")
+		for _, volume := range volumes {
+			optional := (*bool)(nil)
+			if volume.Secret != nil {
+				optional = volume.Secret.Optional
+			} else {
+				optional = volume.ConfigMap.Optional
+			}
+			assert.Equal(t, want, optional != nil && *optional, "%s: %s", name, volume.Name)
+		}
+	}
+}
+
+// The report names the Secret to read a value from only where that is plain.
+func TestShownSecret(t *testing.T) {
+	t.Parallel()
+	shown := func(v values) string {
+		return env(t, render(t, install(v)).pods(t)["Job my-c4c-apply"].Spec.Containers[0])["KC_CREDENTIALS_SECRET"]
+	}
+	kept := form()
+	delete(kept, "basic_password")
+	existing := func(keys values) values { return values{"credentials": values{"existingSecret": "kept", "keys": keys}} }
+	assert.Equal(t, "my-c4c-credentials", shown(form()))
+	assert.Equal(t, "kept", shown(kept.with(existing(values{"event_password": "event_password"}))))
+	assert.Empty(t, shown(kept.with(existing(values{"basic_password": "password"}))), "the key has another name")
+	assert.Empty(t, shown(kept.with(existing(values{})).with(values{"event_password": "given"})), "there are two")
 }
 
 func TestRegistryURL(t *testing.T) {

@@ -58,33 +58,38 @@ data:
 
 {{/*
 The places that parameters are read from, as a YAML list: name, volume source. Later places win.
-Arguments: context, whether to include what is generated.
+Arguments: context, whether each may be missing.
 */}}
 {{- define "common.places" -}}
 {{- $c := index . 0 -}}
-{{- if and (index . 1) (include "common.paramsOf" (list $c "generated")) }}
+{{- $optional := ternary "\n    optional: true" "" (index . 1) -}}
+{{- if include "common.paramsOf" (list $c "generated") }}
 - name: generated
   secret:
     secretName: {{ include "common.name" (list $c "generated") }}
     defaultMode: 288
+    {{- $optional }}
 {{- end }}
 {{- if include "common.configData" $c }}
 - name: config
   configMap:
     name: {{ include "common.name" (list $c "config") }}
     defaultMode: 292
+    {{- $optional }}
 {{- end }}
 {{- if include "common.paramsOf" (list $c "secret") }}
 - name: secret
   secret:
     secretName: {{ include "common.name" (list $c "credentials") }}
     defaultMode: 288
+    {{- $optional }}
 {{- end }}
 {{- if include "common.paramsOf" (list $c "existing") }}
 - name: existing
   secret:
     secretName: {{ quote $c.Values.credentials.existingSecret }}
     defaultMode: 288
+    {{- $optional }}
     items:
     {{- range $name, $param := $c.params }}
     {{- if eq $param.place "existing" }}
@@ -94,28 +99,35 @@ Arguments: context, whether to include what is generated.
 {{- end }}
 {{- end -}}
 
-{{/* Volume with the definition's directory. Arguments: context, name of the ConfigMap. */}}
+{{/* Volume with the definition's directory. Arguments: context, name of the ConfigMap, whether it may be missing. */}}
 {{- define "common.definitionVolume" -}}
 - name: definition
   configMap:
     name: {{ index . 1 }}
     defaultMode: 292
+    {{- if index . 2 }}
+    optional: true
+    {{- end }}
     items:
     {{- range (index . 0).items }}
       - {key: {{ .key | quote }}, path: {{ .path | quote }}}
     {{- end }}
 {{- end -}}
 
-{{/* Volumes with the definition and the parameters. */}}
+{{/*
+Volumes with the definition and the parameters. Arguments: context, whether a pod starts without those that are
+gone, as the one that cleans up has to.
+*/}}
 {{- define "common.volumes" -}}
-{{ include "common.definitionVolume" (list . (include "common.name" (list . "definition"))) }}
-{{- include "common.places" (list . true) }}
+{{- $c := index . 0 -}}
+{{ include "common.definitionVolume" (list $c (include "common.name" (list $c "definition")) (index . 1)) }}
+{{- include "common.places" . }}
 {{- end -}}
 
 {{/* Where those volumes are mounted. */}}
 {{- define "common.mounts" -}}
 - {name: definition, mountPath: /etc/connector/definition, readOnly: true}
-{{- range include "common.places" (list . true) | fromYamlArray }}
+{{- range include "common.places" (list . false) | fromYamlArray }}
 - {name: {{ .name }}, mountPath: /etc/connector/params/{{ .name }}, readOnly: true}
 {{- end }}
 {{- end -}}
@@ -123,7 +135,7 @@ Arguments: context, whether to include what is generated.
 {{/* What tells a binary where they are. */}}
 {{- define "common.paramsEnv" -}}
 {{- $paths := list -}}
-{{- range include "common.places" (list . true) | fromYamlArray -}}
+{{- range include "common.places" (list . false) | fromYamlArray -}}
 {{- $paths = append $paths (printf "/etc/connector/params/%s" .name) -}}
 {{- end -}}
 - name: KC_CONNECTOR

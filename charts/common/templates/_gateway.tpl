@@ -144,7 +144,7 @@ spec:
       volumeMounts:
         {{- include "common.gatewayMounts" . | nindent 8 }}
   volumes:
-    {{- include "common.volumes" . | nindent 4 }}
+    {{- include "common.volumes" (list . false) | nindent 4 }}
 {{- end -}}
 
 {{- define "common.gatewayMounts" -}}

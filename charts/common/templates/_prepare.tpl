@@ -69,7 +69,7 @@ spec:
 {{ $env := include "common.prepareEnv" . -}}
 {{ $pod := include "common.jobPod" (dict "c" . "command" "prepare" "account" $name "component" "prepare" "env" $env
       "mounts" "- {name: definition, mountPath: /etc/connector/definition, readOnly: true}"
-      "volumes" (include "common.definitionVolume" (list . $definition))) -}}
+      "volumes" (include "common.definitionVolume" (list . $definition false))) -}}
 {{ include "common.job" (dict "c" . "name" "prepare" "component" "prepare" "pod" $pod "limits" .Values.registration
       "hook" (dict "events" $events "weight" -10 "remove" true)) }}
 {{- end -}}

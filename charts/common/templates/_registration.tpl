@@ -50,7 +50,7 @@ spec:
 {{/* A dict: c, job, command, policy. */}}
 {{- define "common.registrationPod" -}}
 {{ include "common.jobPod" (dict "c" .c "command" .command "account" (include "common.name" (list .c .job)) "component" "registration"
-      "env" (include "common.registrationEnv" .) "mounts" (include "common.mounts" .c) "volumes" (include "common.volumes" .c)) }}
+      "env" (include "common.registrationEnv" .) "mounts" (include "common.mounts" .c) "volumes" (include "common.volumes" (list .c (eq .job "delete")))) }}
 {{- end -}}
 
 {{/* A dict: c, command, policy. */}}
@@ -74,29 +74,48 @@ spec:
   value: {{ include "common.name" (list $c "status") }}
 - name: KC_STATE_SECRET
   value: {{ include "common.name" (list $c "state") }}
-{{- if include "common.paramsOf" (list $c "generated") }}
 - name: KC_GENERATED_SECRET
   value: {{ include "common.name" (list $c "generated") }}
-{{- end }}
 - name: KC_TERMINATION_LOG
   value: /dev/termination-log
 - name: KC_TIMEOUT
   value: {{ $registration.timeout | quote }}
+{{- if ne .command "delete" }}
+- name: KC_PARALLEL
+  value: {{ $registration.parallel | int | quote }}
+{{- with include "common.callbackUrl" $c }}
+- name: KC_CALLBACK_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- with include "common.shownSecret" $c }}
+- name: KC_CREDENTIALS_SECRET
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- if eq .command "apply" }}
 - name: KC_POLICY
   value: {{ .policy }}
 - name: KC_FAIL_ON
   value: {{ $registration.failOn }}
-- name: KC_PARALLEL
-  value: {{ $registration.parallel | int | quote }}
 - name: KC_CREATE_APPLICATION
   value: {{ $registration.createApplication | quote }}
 {{- end }}
-{{- with include "common.callbackUrl" $c }}
-- name: KC_CALLBACK_URL
-  value: {{ . | quote }}
-{{- end }}
 {{- include "common.extraEnv" $c }}
+{{- end -}}
+
+{{/* The Secret that the report may point to for a secret parameter: the only one there is, with the parameter's name as its key. */}}
+{{- define "common.shownSecret" -}}
+{{- $own := include "common.paramsOf" (list . "secret") -}}
+{{- $kept := include "common.paramsOf" (list . "existing") -}}
+{{- if and $own (not $kept) -}}
+{{- include "common.name" (list . "credentials") -}}
+{{- else if and $kept (not $own) -}}
+{{- $same := true -}}
+{{- range $name, $param := .params -}}
+{{- if and (eq $param.place "existing") (eq $param.kind "secret") (ne $param.key $name) -}}{{- $same = false -}}{{- end -}}
+{{- end -}}
+{{- if $same -}}{{- .Values.credentials.existingSecret -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Every 6 hours, at a minute of the release's own: many releases do not run at once. */}}

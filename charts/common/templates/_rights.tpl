@@ -123,15 +123,19 @@ subjects:
   - {{ $subject }}
 {{- end -}}
 
-{{/* Reading what Kyma there is. */}}
+{{/* Looking at what Kyma there is. Without these the Job knows less, but works. */}}
 {{- define "common.detection" -}}
 - apiGroups: [""]
   resources: [namespaces]
-  resourceNames: [kyma-integration, kyma-system]
+  resourceNames: [kyma-integration]
   verbs: [get]
 - apiGroups: [""]
   resources: [services]
   resourceNames: [application-registry-external-api, central-application-gateway, eventing-publisher-proxy, eventing-event-publisher-proxy]
+  verbs: [get]
+- apiGroups: [operator.kyma-project.io]
+  resources: [eventings]
+  resourceNames: [eventing]
   verbs: [get]
 - apiGroups: [apps]
   resources: [deployments]

@@ -53,7 +53,7 @@ spec:
       volumeMounts:
         {{- include "common.mounts" $c | nindent 8 }}
   volumes:
-    {{- include "common.volumes" $c | nindent 4 }}
+    {{- include "common.volumes" (list $c false) | nindent 4 }}
 {{- end -}}
 
 {{/* Only a sidecar that Kubernetes knows as one (1.29) ends with its pod. */}}
