@@ -1,6 +1,9 @@
 package connector
 
 import (
+	"fmt"
+	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -151,8 +154,8 @@ func (p *Params) Secrets() []secret.Text {
 	return out
 }
 
-// String implements fmt.Stringer without the values.
-func (p *Params) String() string { return "parameters" }
+// Format implements fmt.Formatter without the values, whatever the verb.
+func (p *Params) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "parameters") }
 
-// GoString implements fmt.GoStringer without the values.
-func (p *Params) GoString() string { return p.String() }
+// LogValue implements slog.LogValuer without the values.
+func (p *Params) LogValue() slog.Value { return slog.StringValue("parameters") }

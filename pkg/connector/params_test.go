@@ -1,7 +1,9 @@
 package connector_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
+	"github.com/kyma-connectors/kyma-connectors/pkg/secret/secrettest"
 )
 
 func form(parameters map[string]connector.Parameter) *connector.Definition {
@@ -124,8 +127,11 @@ func TestParamsNeverPrintSecrets(t *testing.T) {
 	assert.Equal(t, "hunter2", params.Secret("p").Reveal())
 	assert.Equal(t, "hunter2", params.Input().Params["p"], "expressions see the value")
 	require.Len(t, params.Secrets(), 1)
-	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
-		assert.NotContains(t, fmt.Sprintf(format, params), "hunter2", format)
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("ready", "params", params, "input", params.Input())
+	secrettest.AssertNoLeak(t, log.String(), params.Secrets()...)
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		secrettest.AssertNoLeak(t, fmt.Sprintf(format+format, params, params.Input()), params.Secrets()...)
 	}
 }
 

@@ -1,7 +1,6 @@
 package connector
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -54,14 +53,4 @@ func (ps Problems) err() error {
 
 func (ps *Problems) add(path, next, format string, args ...any) {
 	*ps = append(*ps, Problem{Path: path, What: fmt.Sprintf(format, args...), Next: next})
-}
-
-// addError takes over the problems in err, or err as a problem of its own at path.
-func (ps *Problems) addError(path string, err error) {
-	var several Problems
-	if errors.As(err, &several) {
-		*ps = append(*ps, several...)
-		return
-	}
-	ps.add(path, "", "%s", err)
 }

@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -202,7 +203,7 @@ func (d *Definition) validateSpecification(path string, api API, problems *Probl
 	if api.Kind == KindOData {
 		data, err := d.File(spec.File)
 		if err == nil {
-			err = wellFormed(data)
+			err = wellFormed(spec.File, data)
 		}
 		if err != nil {
 			problems.add(path+".file", "", "%s", err)
@@ -219,15 +220,19 @@ func (d *Definition) validateSpecification(path string, api API, problems *Probl
 }
 
 // wellFormed reads an XML document to its end.
-func wellFormed(data []byte) error {
-	decoder := xml.NewDecoder(strings.NewReader(string(data)))
+func wellFormed(name string, data []byte) error {
+	decoder := xml.NewDecoder(bytes.NewReader(data))
+	elements := 0
 	for {
-		_, err := decoder.Token()
-		if errors.Is(err, io.EOF) {
+		token, err := decoder.Token()
+		switch {
+		case errors.Is(err, io.EOF) && elements > 0:
 			return nil
+		case err != nil:
+			return fmt.Errorf("%s is no XML: %w", name, err)
 		}
-		if err != nil {
-			return fmt.Errorf("is no XML: %w", err)
+		if _, ok := token.(xml.StartElement); ok {
+			elements++
 		}
 	}
 }

@@ -270,6 +270,9 @@ func (p *Program) failed(err error) error {
 	var e *file.Error
 	if errors.As(err, &e) {
 		message, _, _ := strings.Cut(e.Message, "\n")
+		if strings.Contains(message, "is nil, not string") {
+			message = "nothing (null) where a text is wanted"
+		}
 		return fmt.Errorf("expression %q fails: %s", p.source, message)
 	}
 	return fmt.Errorf("expression %q fails: %w", p.source, err)

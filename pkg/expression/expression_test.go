@@ -172,7 +172,7 @@ func TestEvalIsStrictAboutWhatIsAbsent(t *testing.T) {
 		`strip("a", [json("absent")], [])`: "takes prefixes that are texts",
 		`capture(json("absent"), "(a)")`:   "capture() takes a text",
 		`replace(json("absent"), "a", "")`: "replace() takes texts",
-		`lower(json("absent"))`:            "interface",
+		`lower(json("absent"))`:            "nothing (null) where a text is wanted",
 		`need(trim(body("absent")))`:       `trim(body("absent")) is empty`,
 		`need(json("absent"))`:             "need() takes a text",
 		`string("a" + json("absent"))`:     "string + <nil>",

@@ -3,6 +3,8 @@ package expression
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"unsafe"
@@ -37,6 +39,12 @@ type Input struct {
 	Status int
 	Answer []byte
 }
+
+// Format implements fmt.Formatter without what the input holds: secrets and payloads.
+func (Input) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "input") }
+
+// LogValue implements slog.LogValuer without what the input holds.
+func (Input) LogValue() slog.Value { return slog.StringValue("input") }
 
 // text is the string at a path: empty where it is absent or null, a number as it is written, JSON for an
 // object or a list. The empty path is the whole document.

@@ -23,7 +23,7 @@ func Rules() []Rule {
 		{
 			Package: "pkg/connector",
 			Ours:    []string{"pkg/event", "pkg/secret", "pkg/expression", "schemas"},
-			Others:  []string{"sigs.k8s.io/yaml", "github.com/xeipuuv/gojsonschema", "github.com/tidwall/gjson"},
+			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/xeipuuv/gojsonschema", "github.com/tidwall/gjson"},
 			Never:   []string{helm, kubernetes, "net/http/httptest"},
 		},
 		{
@@ -51,6 +51,7 @@ func Rules() []Rule {
 			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid", "github.com/Masterminds/semver/v3"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
+		{Package: "pkg/addon/lint/charts", Ours: []string{"pkg/addon", "pkg/addon/lint", "pkg/addon/helm"}},
 		{Package: "pkg/addon/helm", Others: []string{helm, kubernetes, "sigs.k8s.io/yaml"}},
 		{
 			Package: "pkg/addon/provision",
