@@ -52,7 +52,7 @@ func newC4C(params map[string]string) (System, error) {
 
 // addServices makes the OData services: the main one under its names, a custom one, and the catalog.
 func (c *c4c) addServices(pageSize int, extraPath string) error {
-	main := &odata.Service{Name: "c4codata", PageSize: pageSize, Sets: c4cSets()}
+	main := &odata.Service{Name: "c4codata", PageSize: pageSize, Sets: c4cSets(), Attributes: ` xmlns:c4c="http://www.sap.com/Protocols/C4CData"`}
 	custom := &odata.Service{Name: "cust", PageSize: pageSize, Sets: []*odata.Set{{
 		Name: "CustomerHealthCollection", EntityType: "CustomerHealth", NewKey: objectID,
 		Properties: []odata.Property{{Name: "AccountID"}, {Name: "Score", Type: "Edm.Int32"}, {Name: "Remark"}},
@@ -94,7 +94,11 @@ func c4cSets() []*odata.Set {
 	set := func(name, entityType string, properties ...string) *odata.Set {
 		s := &odata.Set{Name: name, EntityType: entityType, NewKey: objectID}
 		for _, property := range properties {
-			s.Properties = append(s.Properties, odata.Property{Name: property})
+			p := odata.Property{Name: property}
+			if property == "CountryCode" {
+				p.Attributes = ` c4c:value-help="CountryCodeCollection"`
+			}
+			s.Properties = append(s.Properties, p)
 		}
 		return s
 	}

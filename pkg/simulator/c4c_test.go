@@ -134,6 +134,7 @@ func TestMetadata(t *testing.T) {
 	assert.Equal(t, "CorporateAccount", document.Schema.EntityTypes[0].Name)
 	assert.Equal(t, "ObjectID", document.Schema.EntityTypes[0].Key.Ref.Name)
 	assert.Equal(t, "c4codata.CorporateAccount", document.Schema.Sets[0].Type)
+	assert.Contains(t, got.body, `c4c:value-help="CountryCodeCollection"`, "annotations of its own")
 }
 
 func TestReadingEntities(t *testing.T) {

@@ -4,16 +4,25 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
-	"regexp"
 	"strings"
 )
 
 // typePrefix is the default prefix of event types of the older style.
 const typePrefix = "sap.kyma.custom"
 
-// uuidPattern is what event ids on the legacy route look like.
-func uuidPattern() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-fA-F0-9]{8}-[a-fA-F0-9]{4}-[a-fA-F0-9]{4}-[a-fA-F0-9]{4}-[a-fA-F0-9]{12}$`)
+// isUUID says whether an event id is one that the legacy route takes.
+func isUUID(id string) bool {
+	if len(id) != 36 {
+		return false
+	}
+	for i := range len(id) {
+		c, dash := id[i], i == 8 || i == 13 || i == 18 || i == 23
+		hex := c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+		if dash != (c == '-') || !dash && !hex {
+			return false
+		}
+	}
+	return true
 }
 
 // normalizedName is the segment of a gateway URL that stands for a display name.

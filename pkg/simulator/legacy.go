@@ -43,7 +43,7 @@ func (p *publisher) serveLegacy(w http.ResponseWriter, r *http.Request, applicat
 		return
 	}
 	at, _ := time.Parse(time.RFC3339, body.Time) // readLegacy has checked it
-	make := func(source, eventType string) arrival {
+	message := func(source, eventType string) arrival {
 		id := body.ID
 		if id == "" {
 			id = kube.NewUID() // each message gets an id of its own
@@ -53,13 +53,13 @@ func (p *publisher) serveLegacy(w http.ResponseWriter, r *http.Request, applicat
 			Extensions: map[string]string{"eventtypeversion": body.Version},
 		}}
 	}
-	prefixed := make("kyma", legacyType(p.cleanName(application), body.Type, body.Version))
+	prefixed := message("kyma", legacyType(p.cleanName(application), body.Type, body.Version))
 	messages := []arrival{prefixed}
 	if p.kyma.options.Generation == Old {
 		messages[0].subject = prefixed.Type
 	} else {
 		messages[0].subject = "kyma." + prefixed.Type
-		standard := make(application, body.Type+"."+body.Version)
+		standard := message(application, body.Type+"."+body.Version)
 		if err := p.place(&standard); err != nil {
 			writeJSON(w, http.StatusBadRequest, badPayload(err.Error()))
 			return
@@ -94,7 +94,7 @@ func readLegacy(w http.ResponseWriter, r *http.Request) (legacyEvent, *legacyErr
 		return body, badField("event-time", "missing_field", "Missing field")
 	case timeErr != nil:
 		return body, badField("event-time", "invalid_field", "Invalid field")
-	case body.ID != "" && !uuidPattern().MatchString(body.ID):
+	case body.ID != "" && !isUUID(body.ID):
 		return body, badField("event-id", "invalid_field", "Invalid field")
 	case len(body.Data) == 0, string(body.Data) == "null", string(body.Data) == `""`:
 		return body, badField("data", "missing_field", "Missing field")

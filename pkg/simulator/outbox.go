@@ -103,7 +103,7 @@ func (o *outbox) send(ctx context.Context, id, kind, contentType string, body []
 	for _, e := range now {
 		if o.try(ctx, consumer, e) {
 			for range consumer.Duplicates {
-				o.post(ctx, consumer, e)
+				_, _ = o.post(ctx, consumer, e) // it was taken before: nobody cares
 			}
 			continue
 		}

@@ -143,9 +143,8 @@ func (f *Fault) send(w *statusWriter, r *http.Request, answer *bufferedAnswer) {
 	}
 	body := answer.body.Bytes()
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	truncated := f.Truncate > 0 && f.Truncate < len(body)
-	if truncated {
-		body = body[:f.Truncate]
+	if f.Truncate > 0 && f.Truncate < len(body) {
+		body = body[:f.Truncate] // less than announced: the connection has to end
 	}
 	if answer.status != 0 {
 		w.WriteHeader(answer.status)
@@ -162,10 +161,6 @@ func (f *Fault) send(w *statusWriter, r *http.Request, answer *bufferedAnswer) {
 		if !pause(r, f.Drip) {
 			return
 		}
-	}
-	if truncated {
-		_ = controller.Flush()
-		_ = controller.SetWriteDeadline(past())
 	}
 }
 

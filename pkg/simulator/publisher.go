@@ -34,17 +34,18 @@ func (p *publisher) close() { p.deliveries.close() }
 // ServeHTTP implements http.Handler.
 func (p *publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	segments := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	method, serve := "", func(http.ResponseWriter, *http.Request) {}
+	var method string
+	var serve func()
 	switch {
 	case r.URL.Path == "/healthz", r.URL.Path == "/readyz":
 		w.WriteHeader(http.StatusOK)
 		return
 	case r.URL.Path == "/publish":
-		method, serve = http.MethodPost, p.servePublish
+		method, serve = http.MethodPost, func() { p.servePublish(w, r) }
 	case len(segments) == 3 && segments[1] == "v1" && segments[2] == "events":
-		method, serve = http.MethodPost, func(w http.ResponseWriter, r *http.Request) { p.serveLegacy(w, r, segments[0]) }
+		method, serve = http.MethodPost, func() { p.serveLegacy(w, r, segments[0]) }
 	case len(segments) == 4 && segments[1] == "v1" && segments[2] == "events" && segments[3] == "subscribed":
-		method, serve = http.MethodGet, func(w http.ResponseWriter, _ *http.Request) { p.serveSubscribed(w, segments[0]) }
+		method, serve = http.MethodGet, func() { p.serveSubscribed(w, segments[0]) }
 	default:
 		http.NotFound(w, r)
 		return
@@ -53,7 +54,7 @@ func (p *publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	serve(w, r)
+	serve()
 }
 
 // servePublish takes one CloudEvent. What is wrong with it is said in plain text; success has no body.

@@ -176,12 +176,6 @@ func (g *registry) end(application string, write *registryWrite) bool {
 	return !write.overlapped && time.Since(write.started) < g.kyma.options.RegistryWriteTimeout
 }
 
-func (g *registry) inProgress(application string) int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.writes[application])
-}
-
 // application reads the Application.
 func (g *registry) application(name string) (kube.Object, *registryError) {
 	app, err := g.kyma.cluster.Get(g.kyma.resources.applications, "", name)

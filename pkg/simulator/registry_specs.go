@@ -63,25 +63,25 @@ func (g *registry) apiSpec(ctx context.Context, api *serviceAPI) (json.RawMessag
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, fmt.Errorf("Creating request for fetching API spec from %s failed, %w", address, err) //nolint:staticcheck // the real text
+		return nil, fmt.Errorf("creating request for fetching API spec from %s failed, %w", address, err)
 	}
 	if err := g.signSpecificationRequest(req, api); err != nil {
 		return nil, err
 	}
 	resp, err := g.kyma.options.SystemClient.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("Fetching API spec from %s failed, %w", address, err) //nolint:staticcheck // the real text
+		return nil, fmt.Errorf("fetching API spec from %s failed, %w", address, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("Fetching API spec from %s failed with status %s", address, resp.Status) //nolint:staticcheck // the real text
+		return nil, fmt.Errorf("fetching API spec from %s failed with status %s", address, resp.Status)
 	}
 	kept, err := io.ReadAll(io.LimitReader(resp.Body, keptSpecification))
 	if err == nil {
 		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, maxSpecification))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("Failed to read response body from %s.", address) //nolint:staticcheck // the real text
+		return nil, fmt.Errorf("failed to read response body from %s", address)
 	}
 	if json.Valid(kept) {
 		return kept, nil

@@ -40,7 +40,7 @@ func (s *Server) remove(k key, orphan bool) {
 	if !ok {
 		return
 	}
-	s.store(k, o.Copy(), o, "DELETED")
+	s.store(k, o.Copy(), o, "DELETED") // with a version of its own
 	var dependents, contained []key
 	for other, object := range s.objects {
 		if k.resource == s.namespaces && other.namespace == k.name {

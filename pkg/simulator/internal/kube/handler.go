@@ -69,7 +69,7 @@ func (s *Server) resolve(path []string) (target, bool) {
 		group, version, rest = path[1], path[2], path[3:]
 	}
 	namespace := ""
-	if len(rest) >= 3 && rest[0] == "namespaces" && !(len(rest) == 3 && rest[2] == "status") {
+	if len(rest) >= 3 && rest[0] == "namespaces" && (len(rest) > 3 || rest[2] != "status") {
 		namespace, rest = rest[1], rest[2:]
 	}
 	t := target{namespace: namespace}
@@ -157,11 +157,11 @@ func (s *Server) serveChange(w http.ResponseWriter, r *http.Request, t target, o
 	if err != nil {
 		return err
 	}
-	change := func(Object) (Object, *Error) { return body, nil }
+	change := func(Object) Object { return body }
 	if r.Method == http.MethodPatch {
-		change = func(present Object) (Object, *Error) {
-			patched, _ := mergePatch(map[string]any(present), map[string]any(body)).(map[string]any)
-			return patched, nil
+		change = func(present Object) Object {
+			patched, _ := mergePatch(map[string]any(present.Copy()), map[string]any(body)).(map[string]any)
+			return patched
 		}
 	}
 	updated, warnings, err := s.update(t.resource, t.namespace, t.name, change, options)

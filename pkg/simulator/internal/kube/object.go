@@ -9,7 +9,7 @@ import (
 // Object is one object as JSON has it.
 type Object map[string]any
 
-// Copy returns an independent copy.
+// Copy returns an independent copy, with the types that decoding JSON gives.
 func (o Object) Copy() Object {
 	if o == nil {
 		return nil
@@ -34,6 +34,14 @@ func deepCopy(value any) any {
 			copied[i] = deepCopy(item)
 		}
 		return copied
+	case []string:
+		copied := make([]any, len(v))
+		for i, item := range v {
+			copied[i] = item
+		}
+		return copied
+	case int:
+		return float64(v)
 	default:
 		return v
 	}

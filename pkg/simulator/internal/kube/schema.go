@@ -161,8 +161,6 @@ func typeOf(value any, wanted string) string {
 			return "integer"
 		}
 		return "number"
-	case int, int64:
-		return "integer"
 	default:
 		return fmt.Sprintf("%T", v)
 	}

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -49,7 +48,7 @@ type change struct {
 }
 
 // maxLog bounds the history; who watches from further back is told to list again.
-const maxLog = 5000
+const maxLog = 100
 
 // New makes a server without objects.
 func New(o Options) *Server {
@@ -92,16 +91,15 @@ func (s *Server) Get(r *Resource, namespace, name string) (Object, error) {
 // List returns copies of all objects of a resource, of all namespaces if namespace is empty, in order.
 func (s *Server) List(r *Resource, namespace string) []Object {
 	list, _ := s.list(r, namespace, selector{})
+	for i, o := range list {
+		list[i] = o.Copy()
+	}
 	return list
 }
 
 // Create makes an object; namespace and name are those of its metadata.
 func (s *Server) Create(r *Resource, o Object) (Object, error) {
-	o, failed := asDecoded(o)
-	if failed != nil {
-		return nil, failed
-	}
-	created, _, err := s.create(r, o.Namespace(), o, write{})
+	created, _, err := s.create(r, o.Namespace(), o.Copy(), write{})
 	if err != nil {
 		return nil, err
 	}
@@ -110,11 +108,7 @@ func (s *Server) Create(r *Resource, o Object) (Object, error) {
 
 // Update replaces an object. The status is replaced too, even where it is a subresource.
 func (s *Server) Update(r *Resource, o Object) (Object, error) {
-	o, failed := asDecoded(o)
-	if failed != nil {
-		return nil, failed
-	}
-	updated, _, err := s.update(r, o.Namespace(), o.Name(), func(Object) (Object, *Error) { return o, nil }, write{})
+	updated, _, err := s.update(r, o.Namespace(), o.Name(), func(Object) Object { return o.Copy() }, write{})
 	if err != nil {
 		return nil, err
 	}
@@ -129,17 +123,6 @@ func (s *Server) Delete(r *Resource, namespace, name string) error {
 	return nil
 }
 
-// asDecoded gives an object made in Go the types that decoding JSON gives.
-func asDecoded(o Object) (Object, error) {
-	data, err := json.Marshal(o)
-	if err != nil {
-		return nil, err
-	}
-	var decoded Object
-	err = json.Unmarshal(data, &decoded)
-	return decoded, err
-}
-
 func (s *Server) get(r *Resource, namespace, name string) (Object, *Error) {
 	if o, ok := s.objects[key{r, namespace, name}]; ok {
 		return o, nil
@@ -147,28 +130,24 @@ func (s *Server) get(r *Resource, namespace, name string) (Object, *Error) {
 	return nil, notFound(r, name)
 }
 
+// list returns the stored objects themselves, in order, and the version they are of.
 func (s *Server) list(r *Resource, namespace string, sel selector) ([]Object, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.listLocked(r, namespace, sel), s.version
-}
-
-func (s *Server) listLocked(r *Resource, namespace string, sel selector) []Object {
 	list := []Object{}
 	for k, o := range s.objects {
 		if k.resource == r && (namespace == "" || k.namespace == namespace) && sel.matches(o) {
-			list = append(list, o.Copy())
+			list = append(list, o)
 		}
 	}
 	slices.SortFunc(list, func(a, b Object) int {
 		return cmp.Or(cmp.Compare(a.Namespace(), b.Namespace()), cmp.Compare(a.Name(), b.Name()))
 	})
-	return list
+	return list, s.version
 }
 
-// create returns the object and warnings.
+// create makes an object, which is the server's from now on, and returns a copy and warnings.
 func (s *Server) create(r *Resource, namespace string, o Object, w write) (Object, []string, *Error) {
-	o = o.Copy()
 	if err := checkIdentity(r, namespace, "", o); err != nil {
 		return nil, nil, err
 	}
@@ -212,19 +191,16 @@ func (s *Server) create(r *Resource, namespace string, o Object, w write) (Objec
 	return answer, warnings, nil
 }
 
-// update lets change make the new object out of a copy of the present one.
-func (s *Server) update(r *Resource, namespace, name string, change func(Object) (Object, *Error), w write) (Object, []string, *Error) {
+// update lets change make the new object, which is the server's from then on, out of the present one,
+// which change must leave alone.
+func (s *Server) update(r *Resource, namespace, name string, change func(Object) Object, w write) (Object, []string, *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, err := s.get(r, namespace, name)
 	if err != nil {
 		return nil, nil, err
 	}
-	o, err := change(old.Copy())
-	if err != nil {
-		return nil, nil, err
-	}
-	o = o.Copy()
+	o := change(old)
 	if err := checkIdentity(r, namespace, name, o); err != nil {
 		return nil, nil, err
 	}
@@ -265,7 +241,7 @@ func (s *Server) update(r *Resource, namespace, name string, change func(Object)
 		r.Control(o)
 	}
 	if equal(map[string]any(o), map[string]any(old)) {
-		return o, warnings, nil // nothing to write, and the version stays
+		return o, warnings, nil // nothing to write: the version stays
 	}
 	if generation, ok := old.At("metadata", "generation").(float64); ok && !equal(o["spec"], old["spec"]) {
 		o.Set(generation+1, "metadata", "generation")
@@ -359,7 +335,7 @@ func cleanMetadata(o Object) {
 	o["metadata"] = kept
 }
 
-// store writes an object and tells the watches.
+// store writes an object and tells the watches. What is stored is never changed afterwards, only replaced.
 func (s *Server) store(k key, o, old Object, kind string) {
 	s.version++
 	o.Set(strconv.FormatUint(s.version, 10), "metadata", "resourceVersion")
@@ -371,7 +347,7 @@ func (s *Server) store(k key, o, old Object, kind string) {
 	if len(s.log) >= maxLog {
 		s.log = append(s.log[:0], s.log[maxLog/2:]...)
 	}
-	s.log = append(s.log, change{version: s.version, resource: k.resource, kind: kind, object: o.Copy(), old: old.Copy()})
+	s.log = append(s.log, change{version: s.version, resource: k.resource, kind: kind, object: o, old: old})
 	close(s.changed)
 	s.changed = make(chan struct{})
 }

@@ -104,7 +104,6 @@ func (s *Server) changesSince(since uint64, t target, sel selector) (list []chan
 		default:
 			continue
 		}
-		c.object = c.object.Copy()
 		list = append(list, c)
 	}
 	return list, s.version, s.changed, false

@@ -55,8 +55,8 @@ func (c *call) writeMetadata() {
 				kind = "Edm.String"
 			}
 			writable := strconv.FormatBool(p.Name != "ObjectID" && !t.ReadOnly)
-			fmt.Fprintf(&types, `<Property Name="%s" Type="%s" Nullable="%t" sap:creatable="%s" sap:updatable="%s" sap:filterable="true"/>`,
-				escape(p.Name), escape(kind), p.Name != "ObjectID", writable, writable)
+			fmt.Fprintf(&types, `<Property Name="%s" Type="%s" Nullable="%t" sap:creatable="%s" sap:updatable="%s" sap:filterable="true"%s/>`,
+				escape(p.Name), escape(kind), p.Name != "ObjectID", writable, writable, p.Attributes)
 		}
 		types.WriteString(`</EntityType>`)
 		writable := strconv.FormatBool(!t.ReadOnly)
@@ -64,9 +64,9 @@ func (c *call) writeMetadata() {
 			escape(t.Name), escape(c.service.Name), escape(t.EntityType), writable, writable, writable)
 	}
 	c.writeXML(http.StatusOK, "application/xml", fmt.Sprintf(
-		`<edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx" xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata" xmlns:sap="http://www.sap.com/Protocols/SAPData">`+
+		`<edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx" xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata" xmlns:sap="http://www.sap.com/Protocols/SAPData"%s>`+
 			`<edmx:DataServices m:DataServiceVersion="2.0"><Schema Namespace="%s" xmlns="http://schemas.microsoft.com/ado/2006/04/edm">%s<EntityContainer Name="%s" m:IsDefaultEntityContainer="true">%s</EntityContainer></Schema></edmx:DataServices></edmx:Edmx>`,
-		escape(c.service.Name), types.String(), escape(c.service.Name), sets.String()))
+		c.service.Attributes, escape(c.service.Name), types.String(), escape(c.service.Name), sets.String()))
 }
 
 // writePage writes one page of a set.

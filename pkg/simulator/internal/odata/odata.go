@@ -25,6 +25,8 @@ type Property struct {
 	Name string
 	// Type is an EDM type such as "Edm.String", which is also meant if it is empty.
 	Type string
+	// Attributes are further XML attributes in $metadata, such as ` c4c:value-help="X"`.
+	Attributes string
 }
 
 // Set is one entity set. The key is always ObjectID.
@@ -50,6 +52,8 @@ type entity struct {
 type Service struct {
 	// Name is the namespace of its types.
 	Name string
+	// Attributes are further XML attributes of the root of $metadata, such as namespaces.
+	Attributes string
 	// PageSize is after how many entities a client has to ask again; 0 means 1000.
 	PageSize int
 	Sets     []*Set
@@ -155,20 +159,18 @@ func (c *call) serve(path string) *problem {
 	}
 	c.service.mu.Lock()
 	defer c.service.mu.Unlock()
-	switch {
-	case path == "" || path == "$metadata":
-		if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
-			return methodNotAllowed()
-		}
-		if path == "" {
-			c.writeDocument()
-		} else {
-			c.writeMetadata()
-		}
-		return nil
-	default:
+	if path != "" && path != "$metadata" {
 		return c.serveSet(path)
 	}
+	if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
+		return methodNotAllowed()
+	}
+	if path == "" {
+		c.writeDocument()
+	} else {
+		c.writeMetadata()
+	}
+	return nil
 }
 
 // checkQuery refuses system query options that are not simulated, as the standard demands.
