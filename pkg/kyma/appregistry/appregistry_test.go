@@ -36,6 +36,8 @@ type cluster struct {
 
 	mu     sync.Mutex
 	bodies []map[string]any
+	// cut is asked about each call before (done false) and after it took effect; true ends the connection.
+	cut func(method string, done bool) bool
 }
 
 func start(t *testing.T, options simulator.KymaOptions, more ...func(*appregistry.Options)) *cluster {
@@ -60,7 +62,20 @@ func start(t *testing.T, options simulator.KymaOptions, more ...func(*appregistr
 			c.mu.Unlock()
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		registry.ServeHTTP(w, r)
+		if c.cut == nil {
+			registry.ServeHTTP(w, r)
+			return
+		}
+		if c.cut(r.Method, false) {
+			panic(http.ErrAbortHandler)
+		}
+		answer := httptest.NewRecorder()
+		registry.ServeHTTP(answer, r)
+		if c.cut(r.Method, true) {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
 	}))
 	t.Cleanup(server.Close)
 	catalogOptions := appregistry.Options{
