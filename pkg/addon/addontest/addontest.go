@@ -3,8 +3,11 @@ package addontest
 
 import (
 	_ "embed"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,21 +43,74 @@ func Repository(t testing.TB) *addon.Repository {
 	return repo
 }
 
-// Extract writes the files of an archive below dir. Lines of its comment change more: "delete PATH"
-// removes a file or directory, "link PATH TARGET" makes a link.
+// Extract writes the files of an archive below dir. Before that, lines of its comment change what is
+// there:
+//
+//	delete PATH              removes a file or directory
+//	copy PATH PATH           copies a directory, links as links
+//	move PATH PATH           renames a file or directory
+//	link PATH TARGET         makes a link
+//	pack PATH FILE           packs a chart
+//	replace PATH "OLD" "NEW" replaces text, which must be there
+//	grow PATH N              appends N blanks
 func Extract(t testing.TB, dir string, archive *txtar.Archive) {
 	t.Helper()
 	for line := range strings.Lines(string(archive.Comment)) {
-		switch words := strings.Fields(line); {
-		case len(words) == 2 && words[0] == "delete":
-			require.NoError(t, os.RemoveAll(filepath.Join(dir, words[1])))
-		case len(words) == 3 && words[0] == "link":
-			require.NoError(t, os.Symlink(words[2], mkdir(t, dir, words[1])))
-		}
+		change(t, dir, line)
 	}
 	for _, f := range archive.Files {
 		require.NoError(t, os.WriteFile(mkdir(t, dir, f.Name), f.Data, 0o644))
 	}
+}
+
+func change(t testing.TB, dir, line string) {
+	t.Helper()
+	at := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
+	words := strings.Fields(line)
+	switch {
+	case len(words) == 2 && words[0] == "delete":
+		require.NoError(t, os.RemoveAll(at(words[1])))
+	case len(words) == 3 && words[0] == "copy":
+		require.NoError(t, os.CopyFS(mkdir(t, dir, words[2]), os.DirFS(at(words[1]))))
+	case len(words) == 3 && words[0] == "move":
+		require.NoError(t, os.Rename(at(words[1]), mkdir(t, dir, words[2])))
+	case len(words) == 3 && words[0] == "link":
+		require.NoError(t, os.Symlink(words[2], mkdir(t, dir, words[1])))
+	case len(words) == 3 && words[0] == "pack":
+		require.NoError(t, os.WriteFile(mkdir(t, dir, words[2]), pack(t, at(words[1])), 0o644))
+	case len(words) > 3 && words[0] == "replace":
+		var name, before, after string
+		_, err := fmt.Sscanf(line, "replace %s %q %q", &name, &before, &after)
+		require.NoError(t, err, line)
+		data, err := os.ReadFile(at(name))
+		require.NoError(t, err)
+		require.Contains(t, string(data), before)
+		require.NoError(t, os.WriteFile(at(name), []byte(strings.Replace(string(data), before, after, 1)), 0o644))
+	case len(words) == 3 && words[0] == "grow":
+		n, err := strconv.Atoi(words[2])
+		require.NoError(t, err)
+		data, err := os.ReadFile(at(words[1]))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(at(words[1]), append(data, strings.Repeat(" ", n)...), 0o644))
+	}
+}
+
+func pack(t testing.TB, dir string) []byte {
+	t.Helper()
+	var files []addon.File
+	require.NoError(t, fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		files = append(files, addon.File{Path: name, Data: data})
+		return err
+	}))
+	tree, err := addon.NewTree(files)
+	require.NoError(t, err)
+	data, err := addon.Pack(tree, filepath.Base(dir))
+	require.NoError(t, err)
+	return data
 }
 
 // Write writes one file below dir.

@@ -16,6 +16,19 @@ const maxNodes = 20_000
 // localRef is a reference within the document, in plain characters.
 var localRef = regexp.MustCompile(`^#(/[A-Za-z0-9_.~$-]+)*$`)
 
+// RefError is a reference that a form must not have.
+type RefError struct {
+	At   string // JSON pointer
+	What string
+}
+
+// Error implements error.
+func (e *RefError) Error() string { return e.At + ": " + e.What }
+
+func refError(at, format string, args ...any) error {
+	return &RefError{At: at, What: fmt.Sprintf(format, args...)}
+}
+
 // checkRefs walks the schema and everything that its references lead to. A schema library must not see a
 // document before: it would open files and addresses, or never return.
 func checkRefs(document any) error {
@@ -34,13 +47,13 @@ type refWalker struct {
 // schema walks a node in the position of a schema and returns how many nodes it stands for.
 func (w *refWalker) schema(at string, node any) (int, error) {
 	if w.visits++; w.visits > 5*maxNodes {
-		return 0, fmt.Errorf("%s: too many references into the same parts; make the form simpler", at)
+		return 0, refError(at, "too many references into the same parts; make the form simpler")
 	}
 	total := 1
 	add := func(n int, err error) error {
 		total += n
 		if err == nil && total > maxNodes {
-			err = fmt.Errorf("%s: more than %d schemas with all references written out; make the form simpler", at, maxNodes)
+			err = refError(at, "more than %d schemas with all references written out; make the form simpler", maxNodes)
 		}
 		return err
 	}
@@ -68,12 +81,12 @@ func (w *refWalker) keyword(at, key string, value any) (int, error) {
 		return 1, nil // values, not schemas
 	case "id", "$id":
 		if _, isText := value.(string); isText {
-			return 0, fmt.Errorf("%s: changes what references mean; remove it", child)
+			return 0, refError(child, "changes what references mean; remove it")
 		}
 	case "$ref":
 		ref, isText := value.(string)
 		if !isText || !localRef.MatchString(ref) {
-			return 0, fmt.Errorf("%s: %v is no reference within the schema; use #/definitions/…", child, value)
+			return 0, refError(child, "%v is no reference within the schema; use #/definitions/…", value)
 		}
 		return w.follow(child, ref)
 	case "properties", "patternProperties", "dependencies", "definitions":
@@ -99,11 +112,11 @@ func (w *refWalker) follow(at, ref string) (int, error) {
 		return n, nil
 	}
 	if w.open[ref] || strings.HasPrefix(at, ref+"/") {
-		return 0, fmt.Errorf("%s: %s leads back to itself; write the levels out", at, ref)
+		return 0, refError(at, "%s leads back to itself; write the levels out", ref)
 	}
 	target, err := w.resolve(ref)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", at, err)
+		return 0, refError(at, "%s", err)
 	}
 	w.open[ref] = true
 	n, err := w.schema(ref, target)

@@ -1,6 +1,7 @@
 package helm
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -64,6 +65,9 @@ type Rendered struct {
 	Notes     string
 }
 
+// ErrValues means that the values do not fit the chart's own schema.
+var ErrValues = errors.New("the values do not fit the chart's values.schema.json")
+
 // Render renders the chart without a cluster. Equal requests give equal results.
 func (c *Chart) Render(r Request) (*Rendered, error) {
 	if err := chartutil.ValidateReleaseName(r.Release); err != nil {
@@ -84,9 +88,14 @@ func (c *Chart) Render(r Request) (*Rendered, error) {
 		return nil, err
 	}
 	options := chartutil.ReleaseOptions{Name: r.Release, Namespace: r.Namespace, Revision: 1, IsInstall: !r.Upgrade, IsUpgrade: r.Upgrade}
-	top, err := chartutil.ToRenderValues(work, values, options, capabilities)
+	top, err := chartutil.ToRenderValuesWithSchemaValidation(work, values, options, capabilities, true)
 	if err != nil {
 		return nil, err
+	}
+	if merged, ok := top["Values"].(chartutil.Values); ok {
+		if err := chartutil.ValidateAgainstSchema(work, merged); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrValues, err)
+		}
 	}
 	files, err := engine.Render(work, top)
 	if err != nil {

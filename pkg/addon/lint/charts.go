@@ -1,0 +1,141 @@
+package lint
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/form"
+)
+
+// ChartLoader loads charts.
+type ChartLoader interface {
+	// Load loads a chart from its files, without looking anywhere else.
+	Load(chart addon.Tree) (Chart, error)
+}
+
+// Chart renders itself.
+type Chart interface {
+	// Render renders the chart as Helm Broker would. It returns an error that is ErrValues where the values do
+	// not fit the chart's own schema.
+	Render(RenderRequest) ([]Manifest, error)
+}
+
+// ErrValues means that values do not fit the values.schema.json of a chart.
+var ErrValues = errors.New("the values do not fit the chart's values.schema.json")
+
+// RenderRequest says how to render.
+type RenderRequest struct {
+	Release     string
+	Namespace   string
+	Values      map[string]any
+	KubeVersion string
+	APIVersions []string
+}
+
+// Manifest is one rendered object, hooks included.
+type Manifest struct {
+	Source string // the template, beginning with the chart's name
+	Kind   string
+	Name   string
+	// Content is the YAML document.
+	Content []byte
+}
+
+// profile is a cluster that charts are rendered for.
+type profile struct {
+	name        string
+	kubeVersion string
+	apiVersions []string
+}
+
+// profiles are the clusters from the oldest to the newest that connectors are for.
+func profiles() []profile {
+	return []profile{
+		{"Kyma 1.6", "1.14.0", []string{
+			"gateway.kyma-project.io/v1alpha1/APIRule", "eventing.knative.dev/v1alpha1/Trigger", "networking.istio.io/v1alpha3/VirtualService",
+			"extensions/v1beta1/Ingress", "networking.k8s.io/v1beta1/Ingress", "apps/v1/Deployment",
+		}},
+		{"Kyma 2.2", "1.21.0", []string{
+			"gateway.kyma-project.io/v1beta1/APIRule", "eventing.kyma-project.io/v1alpha1/Subscription", "security.istio.io/v1beta1/AuthorizationPolicy",
+			"networking.k8s.io/v1/Ingress", "apps/v1/Deployment",
+		}},
+		{"current Kyma", "1.33.0", []string{
+			"gateway.kyma-project.io/v2/APIRule", "eventing.kyma-project.io/v1alpha2/Subscription", "security.istio.io/v1/AuthorizationPolicy",
+			"operator.kyma-project.io/v1alpha1/ApplicationConnector", "networking.k8s.io/v1/Ingress", "apps/v1/Deployment",
+		}},
+	}
+}
+
+// rendering is a plan rendered for one profile.
+type rendering struct {
+	profile   profile
+	release   string
+	namespace string
+	manifests []Manifest
+	values    map[string]any
+	secrets   map[string]string // marker -> field
+	err       error
+}
+
+// longRelease has the 53 characters that the longest release name of the broker has, made as the broker
+// makes it.
+func longRelease(addonName, planName string) string {
+	name := fmt.Sprintf("hb-%.6s-%.6s-", addonName, planName)
+	const id = "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
+	name += id
+	for len(name) < 53 {
+		name += "x"
+	}
+	return name[:53]
+}
+
+// mark fills the secret fields with texts that can be found again, and returns them with their fields.
+func mark(schema *form.Schema, parameters map[string]any) map[string]string {
+	markers := map[string]string{}
+	for _, name := range schema.Secrets() {
+		marker := "lintSecret0f" + strings.ReplaceAll(name, "_", "")
+		with := addon.MergeValues(parameters, map[string]any{name: marker})
+		if problems, err := schema.Check(with); err == nil && len(problems) == 0 {
+			parameters[name] = marker
+			markers[marker] = name
+		}
+	}
+	return markers
+}
+
+// renderAll renders a plan with a sample of its form, for every profile. It is empty where another rule
+// says why that is not possible.
+func renderAll(p *planContext) []rendering {
+	chart, err := p.chart()
+	if err != nil || p.addonContext.parsed == nil || p.values == nil {
+		return nil
+	}
+	if !fitsRelease(p.addonContext.parsed.Meta.Name) || !fitsRelease(p.parsed.Name) {
+		return nil
+	}
+	parameters := map[string]any{}
+	secrets := map[string]string{}
+	if p.schema != nil {
+		schema, err := p.form()
+		if err != nil {
+			return nil
+		}
+		if parameters, err = schema.Sample(); err != nil {
+			return nil
+		}
+		secrets = mark(schema, parameters)
+	}
+	values := addon.MergeValues(p.values, parameters, map[string]any{addon.RepositoryURLValue: "https://example.com/index.yaml"})
+	var out []rendering
+	for _, profile := range profiles() {
+		r := rendering{profile: profile, release: longRelease(p.addonContext.parsed.Meta.Name, p.parsed.Name), namespace: "lint-namespace", values: values, secrets: secrets}
+		r.manifests, r.err = chart.Render(RenderRequest{
+			Release: r.release, Namespace: r.namespace, Values: values,
+			KubeVersion: profile.kubeVersion, APIVersions: profile.apiVersions,
+		})
+		out = append(out, r)
+	}
+	return out
+}

@@ -1,0 +1,56 @@
+// Package charts renders charts for the linter with the Helm SDK.
+package charts
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/helm"
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/lint"
+)
+
+// Loader implements lint.ChartLoader.
+type Loader struct{}
+
+// Load implements lint.ChartLoader.
+func (Loader) Load(tree addon.Tree) (lint.Chart, error) {
+	c, err := helm.Load(tree.All())
+	if err != nil {
+		return nil, err
+	}
+	return chart{c}, nil
+}
+
+type chart struct{ *helm.Chart }
+
+// Render implements lint.Chart.
+func (c chart) Render(r lint.RenderRequest) ([]lint.Manifest, error) {
+	rendered, err := c.Chart.Render(helm.Request{
+		Release: r.Release, Namespace: r.Namespace, Values: r.Values,
+		Capabilities: helm.Capabilities{KubeVersion: r.KubeVersion, APIVersions: r.APIVersions},
+	})
+	if errors.Is(err, helm.ErrValues) {
+		return nil, fmt.Errorf("%w: %w", lint.ErrValues, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []lint.Manifest
+	for _, m := range rendered.Manifests {
+		out = append(out, manifest(m))
+	}
+	for _, h := range rendered.Hooks {
+		out = append(out, manifest(h.Manifest))
+	}
+	return out, nil
+}
+
+func manifest(m helm.Manifest) lint.Manifest {
+	return lint.Manifest{Source: m.Source, Kind: m.Kind, Name: m.Name, Content: m.Content}
+}
+
+// HelmLint runs Helm's own linter, for lint.Options.
+func HelmLint(name string, tree addon.Tree, values map[string]any) ([]string, error) {
+	return helm.Lint(name, tree.All(), values)
+}

@@ -1,0 +1,207 @@
+package lint
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/form"
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+)
+
+// repository is what rules about the whole repository see.
+type repository struct {
+	*addon.Repository
+	addons []*addonContext
+	found  []problem // by the rules that ran before
+}
+
+// troubled says whether a rule that ran before found something in a file.
+func (r *repository) troubled(name string) bool {
+	for _, p := range r.found {
+		if p.path == name {
+			return true
+		}
+	}
+	return false
+}
+
+// read reads a file of the repository.
+func (r *repository) read(name string) ([]byte, error) {
+	root, err := r.Root()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.ReadFile(filepath.FromSlash(name))
+}
+
+// addonContext is what rules about one add-on see. Rules of one add-on run one after the other.
+type addonContext struct {
+	name    string // of its directory or archive
+	at      string // where it is, as findings name it
+	repo    *addon.Repository
+	tree    addon.Tree
+	readErr error
+	// chartAt is the directory of the chart in the repository where the add-on's one is made of links.
+	chartAt string
+	// parsed is nil where the broker could not load the add-on; parseErr says why.
+	parsed   *addon.Addon
+	parseErr error
+
+	meta      *document
+	plans     []*planContext
+	archive   *archiveContext
+	explained bool // some rule has found something
+
+	options    Options
+	chart      func() (Chart, error)
+	definition func() (*connector.Definition, error)
+}
+
+// planContext is what rules about one plan see.
+type planContext struct {
+	*addonContext
+	dir    string // plans/<plan>
+	meta   *document
+	schema []byte // nil where there is none
+	parsed addon.PlanMeta
+	values map[string]any // nil where they cannot be read
+
+	form   func() (*form.Schema, error)
+	render func() []rendering
+}
+
+// archiveContext is what rules about the archive itself see.
+type archiveContext struct {
+	entries []addon.ArchiveEntry
+	err     error
+}
+
+func newAddon(options Options, repo *addon.Repository, name string) *addonContext {
+	c := &addonContext{name: name, at: path.Join(addon.AddonsDir, name), repo: repo, options: options}
+	c.tree, c.readErr = repo.Read(name)
+	if key, _, err := addon.SplitName(name); err == nil {
+		if _, err := os.Stat(filepath.Join(repo.Dir(), addon.ChartsDir, key)); err == nil {
+			c.chartAt = path.Join(addon.ChartsDir, key)
+		}
+	}
+	c.prepare()
+	return c
+}
+
+// newFromPath makes the context of a directory outside of a repository or of an archive.
+func newFromPath(options Options, file string) (*addonContext, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	c := &addonContext{at: filepath.ToSlash(file), options: options}
+	if info.IsDir() {
+		abs, err := filepath.Abs(file)
+		if err != nil {
+			return nil, err
+		}
+		c.name = filepath.Base(abs)
+		c.tree, c.readErr = addon.ReadDir(file)
+		c.prepare()
+		return c, nil
+	}
+	if limit := addon.DefaultLimits().Archive; info.Size() > limit {
+		return nil, fmt.Errorf("%s: larger than %d bytes; an add-on's archive is smaller", file, limit)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	c.name = strings.TrimSuffix(filepath.Base(file), addon.ArchiveSuffix)
+	c.archive = &archiveContext{}
+	c.archive.entries, c.archive.err = addon.ListArchive(bytes.NewReader(data), addon.DefaultLimits())
+	c.tree, c.readErr = addon.ReadArchive(bytes.NewReader(data), addon.DefaultLimits())
+	c.prepare()
+	return c, nil
+}
+
+func (c *addonContext) prepare() {
+	if c.readErr == nil {
+		c.parsed, c.parseErr = addon.Parse(c.name, c.tree)
+	}
+	c.meta = c.document(addon.MetaFile)
+	c.chart = sync.OnceValues(func() (Chart, error) {
+		if c.parsed == nil {
+			return nil, errUnloaded
+		}
+		return c.options.Charts.Load(c.parsed.Chart)
+	})
+	c.definition = sync.OnceValues(func() (*connector.Definition, error) {
+		if c.parsed == nil || !c.parsed.HasDefinition() {
+			return nil, errUnloaded
+		}
+		return c.parsed.Definition()
+	})
+	dirs, _ := c.tree.Entries(addon.PlansDir)
+	for _, dir := range dirs {
+		c.plans = append(c.plans, newPlan(c, path.Join(addon.PlansDir, dir)))
+	}
+}
+
+// errUnloaded means that another rule says what is wrong, or that there is nothing to say.
+var errUnloaded = errors.New("not loaded")
+
+func newPlan(c *addonContext, dir string) *planContext {
+	p := &planContext{addonContext: c, dir: dir, meta: c.document(path.Join(dir, addon.MetaFile))}
+	_ = yaml.Unmarshal(p.meta.data, &p.parsed)
+	if data, found := c.tree.Read(path.Join(dir, addon.CreateSchema)); found {
+		p.schema = data
+	}
+	p.values = map[string]any{}
+	if data, found := c.tree.Read(path.Join(dir, addon.ValuesFile)); found && yaml.Unmarshal(data, &p.values) != nil {
+		p.values = nil
+	}
+	p.form = sync.OnceValues(func() (*form.Schema, error) {
+		if p.schema == nil {
+			return nil, errUnloaded
+		}
+		return form.Parse(p.schema)
+	})
+	p.render = sync.OnceValue(func() []rendering { return renderAll(p) })
+	return p
+}
+
+// file is a path in the plan's directory, as problems name it.
+func (p *planContext) file(name string) string { return path.Join(p.dir, name) }
+
+// document reads a YAML file of the add-on. The result is never nil.
+func (c *addonContext) document(name string) *document {
+	data, found := c.tree.Read(name)
+	return newDocument(name, data, found)
+}
+
+// chartFile is a path in the chart, as problems name it.
+func (c *addonContext) chartFile(name string) string {
+	if c.parsed == nil {
+		return addon.ChartDir
+	}
+	return path.Join(addon.ChartDir, c.parsed.ChartName, name)
+}
+
+// located turns a path of the add-on into one relative to c.at where the file can be edited: what lies
+// behind the links to the chart is named where it is.
+func (c *addonContext) located(name string) string {
+	if c.chartAt == "" || c.parsed == nil {
+		return name
+	}
+	rest, inChart := strings.CutPrefix(name, path.Join(addon.ChartDir, c.parsed.ChartName)+"/")
+	if !inChart {
+		return name
+	}
+	return path.Join("..", "..", c.chartAt, rest)
+}

@@ -1,0 +1,127 @@
+package lint
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxDocument bounds a YAML document in bytes.
+const maxDocument = 1 << 20
+
+// document is a YAML (or JSON) file with the lines of its keys.
+type document struct {
+	name  string
+	data  []byte
+	found bool
+	root  *yaml.Node // nil where the file is missing, empty or not YAML
+	err   error
+	twice []problem // keys that occur twice
+}
+
+func newDocument(name string, data []byte, found bool) *document {
+	d := &document{name: name, data: data, found: found}
+	if !found || len(bytes.TrimSpace(data)) == 0 {
+		return d
+	}
+	if len(data) > maxDocument {
+		d.err = fmt.Errorf("larger than %d bytes", maxDocument)
+		return d
+	}
+	var root yaml.Node
+	if d.err = yaml.Unmarshal(data, &root); d.err != nil || len(root.Content) == 0 {
+		return d
+	}
+	d.root = root.Content[0]
+	d.duplicates(d.root)
+	return d
+}
+
+func (d *document) duplicates(node *yaml.Node) {
+	seen := map[string]bool{}
+	for i, child := range node.Content {
+		if node.Kind == yaml.MappingNode && i%2 == 0 {
+			if seen[child.Value] {
+				d.twice = append(d.twice, problem{path: d.name, line: child.Line, message: fmt.Sprintf("the key %q occurs twice", child.Value)})
+			}
+			seen[child.Value] = true
+			continue
+		}
+		d.duplicates(child)
+	}
+}
+
+// entry is a key of a mapping with its value.
+type entry struct {
+	key  string
+	line int
+	node *yaml.Node
+}
+
+// entries lists the keys of the mapping at path, in the order of the file.
+func (d *document) entries(path ...string) []entry {
+	return entriesOf(d.at(path...))
+}
+
+func entriesOf(node *yaml.Node) []entry {
+	if node == nil || node.Kind != yaml.MappingNode {
+		return nil
+	}
+	var out []entry
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		out = append(out, entry{key: node.Content[i].Value, line: node.Content[i].Line, node: node.Content[i+1]})
+	}
+	return out
+}
+
+// at is the node at path, nil where there is none.
+func (d *document) at(path ...string) *yaml.Node {
+	node := d.root
+	for _, key := range path {
+		var next *yaml.Node
+		for _, e := range entriesOf(node) {
+			if e.key == key {
+				next = e.node
+			}
+		}
+		if next == nil {
+			return nil
+		}
+		node = next
+	}
+	return node
+}
+
+// line is the line of the node at path, or of the nearest thing above it.
+func (d *document) line(path ...string) int {
+	for ; len(path) > 0; path = path[:len(path)-1] {
+		if node := d.at(path...); node != nil {
+			return node.Line
+		}
+	}
+	return 0
+}
+
+// text is the scalar at path, empty where there is none.
+func (d *document) text(path ...string) string {
+	if node := d.at(path...); node != nil && node.Kind == yaml.ScalarNode {
+		return node.Value
+	}
+	return ""
+}
+
+// problem makes a problem at the line of path.
+func (d *document) problem(path []string, format string, args ...any) problem {
+	return problem{path: d.name, line: d.line(path...), message: fmt.Sprintf(format, args...)}
+}
+
+// pointer turns a JSON pointer such as #/properties/a into a path.
+func pointer(p string) []string {
+	parts := strings.Split(strings.TrimPrefix(strings.TrimPrefix(p, "#"), "/"), "/")
+	for i := range parts {
+		parts[i] = strings.ReplaceAll(strings.ReplaceAll(parts[i], "~1", "/"), "~0", "~")
+	}
+	return parts
+}

@@ -1,0 +1,102 @@
+package lint
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/form"
+)
+
+// Fix repairs what is mechanical: links, the forms and values that follow from connector definitions, and
+// the indexes. It returns the files that it changed. What it cannot repair, a run reports.
+func Fix(repo *addon.Repository, names []string) ([]string, error) {
+	root, err := repo.Root()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f := &fixer{root: root}
+	for _, name := range names {
+		if _, _, err := addon.SplitName(name); err != nil {
+			continue
+		}
+		changes, err := repo.Link(name)
+		if err != nil {
+			return f.changed, err
+		}
+		for _, c := range changes {
+			f.changed = append(f.changed, c.Path)
+		}
+		if err := f.parameters(repo, name); err != nil {
+			return f.changed, err
+		}
+	}
+	addons, err := repo.LoadAll()
+	if err != nil {
+		return f.changed, nil // an index of the others would hide the one that is broken
+	}
+	written, err := repo.WriteIndexes(addons)
+	return append(f.changed, written...), err
+}
+
+type fixer struct {
+	root    *os.Root
+	changed []string
+}
+
+// parameters writes what follows from a definition's parameters.
+func (f *fixer) parameters(repo *addon.Repository, name string) error {
+	a, err := repo.Load(name)
+	if err != nil || !a.HasDefinition() {
+		return nil // a run says why
+	}
+	d, err := a.Definition()
+	if err != nil {
+		return nil
+	}
+	at := path.Join(addon.AddonsDir, name)
+	want, err := form.Generate(d.Parameters)
+	if err != nil {
+		return err
+	}
+	for _, plan := range a.Plans {
+		if err := f.write(path.Join(at, addon.PlansDir, plan.Dir, addon.CreateSchema), func([]byte) ([]byte, error) { return want, nil }); err != nil {
+			return err
+		}
+	}
+	chart := path.Join(at, addon.ChartDir, a.ChartName)
+	if _, err := f.root.Stat(path.Join(addon.ChartsDir, a.Key)); err == nil {
+		chart = path.Join(addon.ChartsDir, a.Key)
+	}
+	for _, follows := range parameterFiles() {
+		full := path.Join(chart, follows.file)
+		if _, err := f.root.Stat(full); follows.optional && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := f.write(full, func(is []byte) ([]byte, error) { return follows.write(is, d.Parameters) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write changes a file where that makes a difference. What cannot be changed is left for a run to report.
+func (f *fixer) write(name string, change func([]byte) ([]byte, error)) error {
+	is, err := f.root.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	want, err := change(is)
+	if err != nil || bytes.Equal(is, want) {
+		return nil
+	}
+	if err := addon.WriteFile(f.root, name, want); err != nil {
+		return err
+	}
+	f.changed = append(f.changed, name)
+	return nil
+}

@@ -1,0 +1,334 @@
+package lint_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/addontest"
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/lint"
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/lint/charts"
+)
+
+func options() lint.Options {
+	return lint.Options{Charts: charts.Loader{}, HelmLint: charts.HelmLint}
+}
+
+func run(t testing.TB, repo *addon.Repository) *lint.Report {
+	t.Helper()
+	names, err := repo.Names()
+	require.NoError(t, err)
+	report, err := lint.Run(context.Background(), lint.Target{Repository: repo, Names: names}, options())
+	require.NoError(t, err)
+	return report
+}
+
+// The repository that every fixture starts from is the passing fixture of every rule.
+func TestAValidRepositoryIsClean(t *testing.T) {
+	t.Parallel()
+	report := run(t, addontest.Repository(t))
+	assert.Empty(t, report.Findings)
+	assert.Equal(t, 1, report.Addons)
+	assert.Len(t, lint.Rules(), report.Rules)
+}
+
+// Each fixture breaks one thing. Its first line names the one rule that must say so, and nothing else
+// may. After it stands what is put right before: "link" the links, "index" the indexes. What a rule calls
+// fixable is repaired by Fix.
+func TestEachFixtureTriggersExactlyItsRule(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/rules/*.txtar")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			archive, err := txtar.ParseFile(file)
+			require.NoError(t, err)
+			first, _, _ := strings.Cut(string(archive.Comment), "\n")
+			words := strings.Fields(first)
+			repo := addontest.Repository(t)
+			addontest.Extract(t, repo.Dir(), archive)
+			if slices.Contains(words, "link") {
+				_, err := repo.Link(addontest.Name)
+				require.NoError(t, err)
+			}
+			if slices.Contains(words, "index") {
+				addons, _ := repo.LoadAll()
+				_, err = repo.WriteIndexes(addons)
+				require.NoError(t, err)
+			}
+
+			report := run(t, repo)
+			require.NotEmpty(t, report.Findings)
+			for _, f := range report.Findings {
+				assert.Equal(t, words[0], f.Rule, "%s:%d: %s", f.Path, f.Line, f.Message)
+				assert.NotEmpty(t, f.Message)
+				assert.NotEmpty(t, f.Next)
+				if f.Line > 0 {
+					data, err := os.ReadFile(filepath.Join(repo.Dir(), f.Path))
+					require.NoError(t, err, "a finding with a line names a file that can be opened")
+					assert.LessOrEqual(t, f.Line, strings.Count(string(data), "\n")+1)
+				}
+			}
+			if report.Findings[0].Fixable {
+				names, err := repo.Names()
+				require.NoError(t, err)
+				changed, err := lint.Fix(repo, names)
+				require.NoError(t, err)
+				assert.NotEmpty(t, changed)
+				assert.Empty(t, run(t, repo).Findings, "after Fix")
+				changed, err = lint.Fix(repo, names)
+				require.NoError(t, err)
+				assert.Empty(t, changed, "nothing is left to repair")
+			}
+		})
+	}
+}
+
+func TestEveryRuleHasAFixture(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/rules/*.txtar")
+	require.NoError(t, err)
+	covered := map[string]bool{}
+	for _, file := range files {
+		id, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".txtar"), "-")
+		covered[id] = true
+	}
+	for _, archive := range archives(t) {
+		covered[archive.rule] = true
+	}
+	seen := map[string]bool{}
+	for _, rule := range lint.Rules() {
+		assert.Regexp(t, `^[A-Z]{3}[0-9]{3}$`, rule.ID)
+		assert.True(t, covered[rule.ID], "%s has no failing fixture", rule.ID)
+		assert.False(t, seen[rule.ID], "%s is there twice", rule.ID)
+		seen[rule.ID] = true
+		assert.Contains(t, []lint.Severity{lint.Error, lint.Warning, lint.Info}, rule.Severity, rule.ID)
+		assert.Contains(t, lint.Suites(), rule.Suite, rule.ID)
+		for _, text := range []string{rule.Summary, rule.Effect, rule.Next} {
+			assert.NotEmpty(t, text, rule.ID)
+			assert.NotRegexp(t, `\.$`, text, rule.ID)
+		}
+	}
+}
+
+type archiveFixture struct {
+	rule, name string
+	data       []byte
+}
+
+// archives are archives that the broker fails on, or reads otherwise than meant, by the rule that says so.
+func archives(t testing.TB) []archiveFixture {
+	t.Helper()
+	a, err := addontest.Repository(t).Load(addontest.Name)
+	require.NoError(t, err)
+	packed, err := a.Pack()
+	require.NoError(t, err)
+	wrapped, err := addon.Pack(a.Tree, addontest.Name)
+	require.NoError(t, err)
+	return []archiveFixture{
+		{"", "as packed", packed},
+		{"TGZ001", "in a directory", wrapped},
+		{"TGZ002", "without directories", repack(t, a, func(h *tar.Header) bool { return h.Typeflag != tar.TypeDir })},
+		{"TGZ003", "with a link", repack(t, a, func(h *tar.Header) bool {
+			if h.Name == "chart/demo-connector/.helmignore" {
+				h.Typeflag, h.Linkname, h.Size = tar.TypeSymlink, "../../../charts/demo-connector/.helmignore", 0
+			}
+			return true
+		})},
+		{"TGZ004", "out of the add-on", repack(t, a, func(h *tar.Header) bool {
+			if h.Name == "docs/demo-connector.md" {
+				h.Name = "docs/../../demo-connector.md"
+			}
+			return true
+		})},
+		{"TGZ004", "unreadable", repack(t, a, func(h *tar.Header) bool {
+			if h.Name == "docs/demo-connector.md" {
+				h.Mode = 0
+			}
+			return true
+		})},
+		{"TGZ005", "with times", repack(t, a, func(h *tar.Header) bool { h.ModTime = time.Unix(1_000_000_000, 0); return true })},
+		{"TGZ005", "with owners", repack(t, a, func(h *tar.Header) bool { h.Uid, h.Uname = 1000, "me"; return true })},
+		{"ADD001", "damaged", packed[:len(packed)-200]},
+	}
+}
+
+// repack packs the add-on again with changed headers; entries for which change is false are left out.
+func repack(t testing.TB, a *addon.Addon, change func(*tar.Header) bool) []byte {
+	t.Helper()
+	packed, err := a.Pack()
+	require.NoError(t, err)
+	unzipped, err := gzip.NewReader(bytes.NewReader(packed))
+	require.NoError(t, err)
+	var out bytes.Buffer
+	zipped := gzip.NewWriter(&out)
+	w := tar.NewWriter(zipped)
+	for r := tar.NewReader(unzipped); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		if !change(h) {
+			continue
+		}
+		require.NoError(t, w.WriteHeader(h))
+		if h.Size > 0 {
+			_, err = io.Copy(w, r)
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, w.Close())
+	require.NoError(t, zipped.Close())
+	return out.Bytes()
+}
+
+func TestArchivesAreCheckedAsTheBrokerReadsThem(t *testing.T) {
+	t.Parallel()
+	for _, fixture := range archives(t) {
+		t.Run(fixture.name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), addontest.Name+".tgz")
+			require.NoError(t, os.WriteFile(file, fixture.data, 0o600))
+			report, err := lint.Run(context.Background(), lint.Target{Paths: []string{file}}, options())
+			require.NoError(t, err)
+			var rules []string
+			for _, f := range report.Findings {
+				assert.Equal(t, file, f.Path[:min(len(f.Path), len(file))])
+				rules = append(rules, f.Rule)
+			}
+			if fixture.rule == "" {
+				assert.Empty(t, report.Findings)
+				return
+			}
+			assert.Contains(t, rules, fixture.rule)
+			if fixture.rule != "TGZ001" { // there nothing is where it should be
+				assert.Equal(t, []string{fixture.rule}, slices.Compact(rules))
+			}
+		})
+	}
+}
+
+func TestADirectoryOutsideOfARepositoryIsChecked(t *testing.T) {
+	t.Parallel()
+	repo := addontest.Repository(t)
+	dir := filepath.Join(repo.Dir(), "addons", addontest.Name)
+	report, err := lint.Run(context.Background(), lint.Target{Paths: []string{dir}}, options())
+	require.NoError(t, err)
+	assert.Empty(t, report.Findings)
+
+	addontest.Write(t, repo.Dir(), "addons/"+addontest.Name+"/plans/default/values.yaml", "- no map\n")
+	report, err = lint.Run(context.Background(), lint.Target{Paths: []string{dir}}, options())
+	require.NoError(t, err)
+	require.Len(t, report.Findings, 1)
+	assert.Equal(t, filepath.ToSlash(dir)+"/plans/default/values.yaml", report.Findings[0].Path)
+	_, err = lint.Run(context.Background(), lint.Target{Paths: []string{dir + "x"}}, options())
+	assert.Error(t, err)
+}
+
+func TestSuitesAndDisabledRules(t *testing.T) {
+	t.Parallel()
+	repo := addontest.Repository(t)
+	addontest.Write(t, repo.Dir(), "index.yaml", "entries: []\n")
+	target := lint.Target{Repository: repo, Names: []string{addontest.Name}}
+	with := func(change func(*lint.Options)) (*lint.Report, error) {
+		o := options()
+		change(&o)
+		return lint.Run(context.Background(), target, o)
+	}
+	report, err := with(func(o *lint.Options) { o.Suites = []lint.Suite{lint.SuiteChart, lint.SuiteSecurity} })
+	require.NoError(t, err)
+	assert.Empty(t, report.Findings)
+	assert.Less(t, report.Rules, len(lint.Rules()))
+	report, err = with(func(o *lint.Options) { o.Suites = []lint.Suite{lint.SuiteLoad} })
+	require.NoError(t, err)
+	assert.Len(t, report.Findings, 1)
+	report, err = with(func(o *lint.Options) { o.Disable = []string{"IDX001"} })
+	require.NoError(t, err)
+	for _, f := range report.Findings {
+		assert.NotEqual(t, "IDX001", f.Rule)
+	}
+	_, err = with(func(o *lint.Options) { o.Suites = []lint.Suite{"all"} })
+	assert.ErrorContains(t, err, `unknown suite "all"`)
+	_, err = with(func(o *lint.Options) { o.Disable = []string{"IDX999"} })
+	assert.ErrorContains(t, err, `unknown rule "IDX999"`)
+}
+
+func TestSomeAddonsSayNothingOfTheRepository(t *testing.T) {
+	t.Parallel()
+	repo := addontest.Repository(t)
+	addontest.Write(t, repo.Dir(), "addons/other-1.0.0/meta.yaml", "")
+	report, err := lint.Run(context.Background(), lint.Target{Repository: repo, Names: []string{addontest.Name}}, options())
+	require.NoError(t, err)
+	assert.Empty(t, report.Findings, "the index of an add-on that is not checked is none of this run's business")
+}
+
+func TestTwoVersionsOfAnAddonAreRefused(t *testing.T) {
+	t.Parallel()
+	repo := addontest.Repository(t)
+	dir := repo.Dir()
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "addons/demo-connector-0.2.0"), os.DirFS(filepath.Join(dir, "addons", addontest.Name))))
+	var rules []string
+	for _, f := range run(t, repo).Findings {
+		rules = append(rules, f.Rule)
+	}
+	assert.Contains(t, rules, "MET007", "the same id")
+	assert.Contains(t, rules, "MET009", "the same name")
+}
+
+func TestRunStopsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	repo := addontest.Repository(t)
+	_, err := lint.Run(ctx, lint.Target{Repository: repo, Names: []string{addontest.Name}}, options())
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
+func TestFindingsAreInOrderAndSayWhere(t *testing.T) {
+	t.Parallel()
+	repo := addontest.Repository(t)
+	addontest.Write(t, repo.Dir(), "addons/"+addontest.Name+"/meta.yaml", strings.Join([]string{
+		"id: 1", "name: demo-connector", "version: 0.1.0", "description: d", "displayName: D", "bindabel: true", "docmentationURL: x", "",
+	}, "\n"))
+	report := run(t, repo)
+	var got []string
+	for _, f := range report.Findings {
+		if f.Path == "addons/demo-connector-0.1.0/meta.yaml" {
+			got = append(got, fmt.Sprintf("%d %s %s", f.Line, f.Rule, f.Message))
+		}
+	}
+	assert.Equal(t, []string{
+		`0 MET004 no tags`,
+		`1 MET008 id "1" is no UUID in lower case`,
+		`6 MET005 the key "bindabel" is not known; did you mean "bindable"?`,
+		`7 MET005 the key "docmentationURL" is not known; did you mean "documentationURL"?`,
+	}, got)
+	assert.Equal(t, 4, report.Count(lint.Warning)-2, "and two indexes that differ")
+	assert.True(t, report.Worst(lint.Warning))
+	assert.False(t, report.Worst(lint.Error))
+}
+
+func TestSeverities(t *testing.T) {
+	t.Parallel()
+	assert.True(t, lint.Error.AtLeast(lint.Warning))
+	assert.True(t, lint.Warning.AtLeast(lint.Warning))
+	assert.False(t, lint.Info.AtLeast(lint.Warning))
+}

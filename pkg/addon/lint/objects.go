@@ -1,0 +1,135 @@
+package lint
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// object is what rules read of a rendered object.
+type object struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		Name      string            `json:"name"`
+		Namespace string            `json:"namespace"`
+		Labels    map[string]string `json:"labels"`
+	} `json:"metadata"`
+	Spec struct {
+		Template struct {
+			Metadata struct {
+				Labels map[string]string `json:"labels"`
+			} `json:"metadata"`
+		} `json:"template"`
+	} `json:"spec"`
+}
+
+func yamlToJSON(data []byte) ([]byte, error) { return yaml.YAMLToJSON(data) }
+
+var (
+	objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+	labelValue = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`)
+)
+
+// maxName bounds the name of an object: names that become labels or host names are short, and shorter where
+// pods and jobs get longer names of their own.
+func maxName(kind string) int {
+	switch kind {
+	case "CronJob", "StatefulSet":
+		return 52
+	case "DaemonSet", "Deployment", "Job", "Namespace", "Pod", "ReplicaSet", "Service":
+		return 63
+	default:
+		return 253
+	}
+}
+
+// freeName says whether the kind takes names with characters that others refuse, such as a colon.
+func freeName(kind string) bool {
+	return slices.Contains([]string{"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}, kind)
+}
+
+// checkObjects says what is wrong with names and labels of a rendering.
+func (p *planContext) checkObjects(r rendering) []problem {
+	var problems []problem
+	seen := map[string]bool{}
+	for _, m := range r.manifests {
+		o, err := decode[object](m)
+		if err != nil {
+			problems = append(problems, p.sourceProblem(m, "%s is no object of Kubernetes: %s", m.Kind, oneLine(err)))
+			continue
+		}
+		name := o.Metadata.Name
+		switch most := maxName(o.Kind); {
+		case o.Kind == "" || o.APIVersion == "" || name == "":
+			problems = append(problems, p.sourceProblem(m, "an object without apiVersion, kind or name"))
+			continue
+		case len(name) > most:
+			problems = append(problems, p.sourceProblem(m, "%s %s: the name has %d characters of at most %d, with a release name of 53", o.Kind, name, len(name), most))
+		case !objectName.MatchString(name) && !freeName(o.Kind):
+			problems = append(problems, p.sourceProblem(m, "%s %q is no valid name", o.Kind, name))
+		}
+		id := strings.Join([]string{o.APIVersion, o.Kind, o.Metadata.Namespace, name}, "/")
+		if seen[id] {
+			problems = append(problems, p.sourceProblem(m, "%s %s is there twice", o.Kind, name))
+		}
+		seen[id] = true
+		for _, labels := range []map[string]string{o.Metadata.Labels, o.Spec.Template.Metadata.Labels} {
+			for _, key := range slices.Sorted(maps.Keys(labels)) {
+				if value := labels[key]; len(value) > 63 || !labelValue.MatchString(value) {
+					problems = append(problems, p.sourceProblem(m, "%s %s: the label %s has no valid value", o.Kind, name, key))
+				}
+			}
+		}
+	}
+	return problems
+}
+
+// clusterScoped are the kinds without a namespace that charts bring.
+var clusterScoped = map[string]bool{
+	"APIService": true, "Application": true, "ClusterIssuer": true, "ClusterRole": true, "ClusterRoleBinding": true,
+	"CustomResourceDefinition": true, "IngressClass": true, "MutatingWebhookConfiguration": true, "Namespace": true,
+	"PersistentVolume": true, "PriorityClass": true, "StorageClass": true, "ValidatingWebhookConfiguration": true,
+}
+
+// uniquePart is how much of a release's name tells it from others: the prefix, two names of six characters,
+// and the first eight digits of the UUID.
+const uniquePart = len("hb-") + 6 + 1 + 6 + 1 + 8
+
+// checkScope says which objects two instances would fight over.
+func (p *planContext) checkScope() []problem {
+	var problems []problem
+	for _, r := range p.render() {
+		if r.err != nil {
+			return nil
+		}
+		for _, m := range r.manifests {
+			o, err := decode[object](m)
+			if err != nil {
+				continue
+			}
+			unique := r.release[:min(uniquePart, len(r.release))]
+			elsewhere := o.Metadata.Namespace != "" && o.Metadata.Namespace != r.namespace
+			role := o.Kind == "Role" || o.Kind == "RoleBinding"
+			switch {
+			case clusterScoped[o.Kind] && !strings.Contains(o.Metadata.Name, unique):
+				problems = append(problems, p.sourceProblem(m, "%s %s does not carry the release's name", o.Kind, o.Metadata.Name))
+			case elsewhere && role && !strings.Contains(o.Metadata.Name, unique):
+				problems = append(problems, p.sourceProblem(m, "%s %s in the namespace %s does not carry the release's name", o.Kind, o.Metadata.Name, o.Metadata.Namespace))
+			case elsewhere && !role:
+				problems = append(problems, p.sourceProblem(m, "%s %s names the namespace %s", o.Kind, o.Metadata.Name, o.Metadata.Namespace))
+			}
+		}
+	}
+	return unique(problems)
+}
+
+// unique drops repetitions: the same template renders for every profile.
+func unique(problems []problem) []problem {
+	slices.SortFunc(problems, func(a, b problem) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	return slices.Compact(problems)
+}

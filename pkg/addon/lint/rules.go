@@ -1,0 +1,23 @@
+package lint
+
+import "slices"
+
+// Rules lists every rule, in the order in which they run: loadRules come after the other rules about an
+// add-on, to say only what those have no words for. Gaps in the numbers belong to what cannot be seen in
+// files.
+func Rules() []Rule {
+	return slices.Concat(
+		archiveRules(),
+		fileRules(),
+		metaRules(),
+		planRules(),
+		formRules(),
+		docsRules(),
+		chartRules(),
+		securityRules(),
+		definitionRules(),
+		linkRules(),
+		loadRules(),
+		indexRules(),
+	)
+}

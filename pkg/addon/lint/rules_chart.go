@@ -1,0 +1,365 @@
+package lint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
+)
+
+const (
+	chartFile  = "Chart.yaml"
+	schemaFile = "values.schema.json"
+	// maxStored is what the broker's storage takes of a chart, in bytes.
+	maxStored = 3 << 19
+)
+
+// random finds template functions whose result differs from render to render.
+var (
+	random   = regexp.MustCompile(`\b(randAlphaNum|randAlpha|randNumeric|randAscii|randBytes|randInt|genPrivateKey|genCA|genCAWithKey|genSelfSignedCert|genSelfSignedCertWithKey|genSignedCert|genSignedCertWithKey|uuidv4|now|htpasswd|bcrypt|shuffle)\b`)
+	action   = regexp.MustCompile(`(?s)\{\{-?\s*(/\*.*?\*/|.*?)\s*-?\}\}`)
+	anyQuote = regexp.MustCompile("(?s)\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`")
+)
+
+func chartRules() []Rule {
+	return []Rule{
+		{
+			ID: "CHT001", Severity: Error, Suite: SuiteLoad,
+			Summary: "chart/ holds exactly one directory",
+			Effect:  "the broker does not load the add-on",
+			Next:    "run addonctl link, or remove what is too much",
+			addon: func(c *addonContext) []problem {
+				if dirs, _ := c.tree.Entries(addon.ChartDir); c.readErr == nil && len(dirs) != 1 {
+					return []problem{{path: addon.ChartDir, message: fmt.Sprintf("%d directories", len(dirs))}}
+				}
+				return nil
+			},
+		},
+		{
+			ID: "CHT002", Severity: Error, Suite: SuiteLoad,
+			Summary: "the chart loads, with a name and a version of three numbers",
+			Effect:  "the broker does not load the add-on",
+			Next:    "correct the file that is named",
+			addon: func(c *addonContext) []problem {
+				_, err := c.chart()
+				if err != nil && !errors.Is(err, errUnloaded) {
+					return []problem{{path: c.chartFile(chartFile), message: err.Error()}}
+				}
+				meta := c.document(c.chartFile(chartFile))
+				if _, err := semver.StrictNewVersion(meta.text("version")); meta.root != nil && err != nil {
+					return []problem{meta.problem([]string{"version"}, "version %q is not one of three numbers", meta.text("version"))}
+				}
+				return nil
+			},
+		},
+		{
+			ID: "CHT003", Severity: Warning, Suite: SuiteChart,
+			Summary: "the chart has the name of its directory and apiVersion v2",
+			Effect:  "Helm's tools complain or read it as a chart of Helm 2",
+			Next:    "give both the same name; write apiVersion: v2",
+			addon: func(c *addonContext) []problem {
+				meta := c.document(c.chartFile(chartFile))
+				if meta.root == nil {
+					return nil
+				}
+				var problems []problem
+				if name := meta.text("name"); name != c.parsed.ChartName {
+					problems = append(problems, meta.problem([]string{"name"}, "name %s is not that of the directory, %s", name, c.parsed.ChartName))
+				}
+				if version := meta.text("apiVersion"); version != "v2" {
+					problems = append(problems, meta.problem([]string{"apiVersion"}, "apiVersion is %q", version))
+				}
+				return problems
+			},
+		},
+		{
+			ID: "CHT004", Severity: Error, Suite: SuiteChart,
+			Summary: "charts of the same name and version have the same content",
+			Effect:  "the broker keeps one of them for all add-ons, and removing one add-on removes the chart of the other",
+			Next:    "raise the version of one chart",
+			repository: func(r *repository) []problem {
+				var problems []problem
+				type owner struct{ digest, at string }
+				first := map[string]owner{}
+				for _, c := range r.addons {
+					if c.parsed == nil {
+						continue
+					}
+					meta := c.document(c.chartFile(chartFile))
+					packed, err := c.parsed.PackChart()
+					if err != nil {
+						continue
+					}
+					id, digest := meta.text("name")+" "+meta.text("version"), addon.Digest(packed)
+					if other, taken := first[id]; taken && other.digest != digest {
+						problems = append(problems, problem{path: path.Join(c.at, c.chartFile(chartFile)), line: meta.line("version"), message: fmt.Sprintf("%s has another chart %s", other.at, id)})
+						continue
+					}
+					first[id] = owner{digest, c.at}
+				}
+				return problems
+			},
+		},
+		{
+			ID: "CHT005", Severity: Error, Suite: SuiteChart,
+			Summary: "every dependency of the chart lies in charts/",
+			Effect:  "the add-on loads, and every instance fails with \"no template\"",
+			Next:    "put it there; a relative link to a chart of the repository is enough",
+			addon: func(c *addonContext) []problem {
+				meta := c.document(c.chartFile(chartFile))
+				if meta.root == nil {
+					return nil
+				}
+				var problems []problem
+				for _, name := range meta.dependencies() {
+					if !c.hasDependency(name) {
+						problems = append(problems, meta.problem([]string{"dependencies"}, "the dependency %s is not in charts/", name))
+					}
+				}
+				return problems
+			},
+		},
+		{
+			ID: "CHT006", Severity: Error, Suite: SuiteChart,
+			Summary: "the chart is no library",
+			Effect:  "nothing is installed",
+			Next:    "write type: application",
+			addon: func(c *addonContext) []problem {
+				meta := c.document(c.chartFile(chartFile))
+				if meta.text("type") == "library" {
+					return []problem{meta.problem([]string{"type"}, "type is library")}
+				}
+				return nil
+			},
+		},
+		{
+			ID: "VAL002", Severity: Error, Suite: SuiteChart,
+			Summary: "the values of each plan and a sample of its form fit the chart's values.schema.json, with addonsRepositoryURL added",
+			Effect:  "every instance fails: the broker always adds addonsRepositoryURL",
+			Next:    "correct the plan's values or the schema",
+			plan: func(p *planContext) []problem {
+				for _, r := range p.render() {
+					if errors.Is(r.err, ErrValues) {
+						return []problem{{path: p.file(addon.ValuesFile), message: oneLine(r.err)}}
+					}
+				}
+				return nil
+			},
+		},
+		{
+			ID: "CHT007", Severity: Error, Suite: SuiteChart,
+			Summary: "each plan renders under a release name of 53 characters, from the oldest to the newest Kyma, with valid names and labels, none twice",
+			Effect:  "instances fail, or objects overwrite each other",
+			Next:    "correct the template; cut names with trunc and keep them apart by a hash",
+			plan: func(p *planContext) []problem {
+				for _, r := range p.render() {
+					if errors.Is(r.err, ErrValues) {
+						return nil
+					}
+					if r.err != nil {
+						return []problem{{path: p.file(addon.MetaFile), message: fmt.Sprintf("for %s: %s", r.profile.name, oneLine(r.err))}}
+					}
+					if problems := p.checkObjects(r); len(problems) > 0 {
+						return problems
+					}
+				}
+				return nil
+			},
+		},
+		{
+			ID: "CHT008", Severity: Error, Suite: SuiteChart,
+			Summary: "objects of the whole cluster carry the release's name, and no other object names a namespace of its own (roles may, where a value says which)",
+			Effect:  "a second instance fails, since the object belongs to the first",
+			Next:    "put the release's name into the object's; leave metadata.namespace out",
+			plan:    func(p *planContext) []problem { return p.checkScope() },
+		},
+		{
+			ID: "CHT009", Severity: Error, Suite: SuiteChart,
+			Summary: "the chart is small enough for the broker's storage",
+			Effect:  "the add-on is missing from the catalog",
+			Next:    "leave out what the cluster does not need, with .helmignore",
+			addon: func(c *addonContext) []problem {
+				if c.parsed != nil && c.parsed.Chart.Size()*4/3 > maxStored {
+					return []problem{{path: c.chartFile(""), message: fmt.Sprintf("about %d bytes as stored, of at most %d", c.parsed.Chart.Size()*4/3, maxStored)}}
+				}
+				return nil
+			},
+		},
+		{
+			ID: "CHT011", Severity: Warning, Suite: SuiteChart,
+			Summary: "the chart brings no crds/",
+			Effect:  "Helm installs them once, and never again",
+			Next:    "expect them in the cluster, and leave out objects of kinds that it lacks",
+			addon: func(c *addonContext) []problem {
+				if c.parsed != nil && len(c.parsed.Chart.Sub("crds").Files()) > 0 {
+					return []problem{{path: c.chartFile("crds"), message: "there are definitions of resources"}}
+				}
+				return nil
+			},
+		},
+		{
+			ID: "CHT012", Severity: Warning, Suite: SuiteChart,
+			Summary: "templates give the same result every time",
+			Effect:  "an upgrade, or a binding, makes other passwords than those in use",
+			Next:    "let a hook generate the value once",
+			addon: func(c *addonContext) []problem {
+				if c.parsed == nil {
+					return nil
+				}
+				var problems []problem
+				for name, data := range c.parsed.Chart.All() {
+					if !strings.HasPrefix(name, "templates/") && !strings.Contains(name, "/templates/") {
+						continue
+					}
+					problems = append(problems, randomness(c.chartFile(name), data)...)
+				}
+				return problems
+			},
+		},
+		{
+			ID: "CHT013", Severity: Warning, Suite: SuiteChart,
+			Summary: "values.schema.json is draft-07 or older",
+			Effect:  "the broker's Helm validates with fewer keywords than a new Helm, or fails",
+			Next:    "write $schema: http://json-schema.org/draft-07/schema#",
+			addon: func(c *addonContext) []problem {
+				d := c.document(c.chartFile(schemaFile))
+				if d.root == nil {
+					return nil
+				}
+				if dialect := d.text("$schema"); !regexp.MustCompile(`^https?://json-schema\.org/draft-0[467]/schema#?$`).MatchString(dialect) {
+					return []problem{d.problem([]string{"$schema"}, "$schema is %q", dialect)}
+				}
+				return nil
+			},
+		},
+		{
+			ID: "CHT015", Severity: Warning, Suite: SuiteChart,
+			Summary: "add-on and chart have the same version",
+			Effect:  "an index that serves Helm Broker and Helm shows two versions of one thing",
+			Next:    "raise both together",
+			addon: func(c *addonContext) []problem {
+				meta := c.document(c.chartFile(chartFile))
+				if version := meta.text("version"); c.parsed != nil && version != c.parsed.Version {
+					if _, err := semver.StrictNewVersion(version); err == nil {
+						return []problem{meta.problem([]string{"version"}, "version %s is not that of the add-on, %s", version, c.parsed.Version)}
+					}
+				}
+				return nil
+			},
+		},
+		{
+			ID: "CHT016", Severity: Warning, Suite: SuiteChart,
+			Summary: "no dependency lies in charts/ twice, as directory and as archive",
+			Effect:  "which one is used is left to chance",
+			Next:    "remove the archive and Chart.lock; helm dependency build made them",
+			addon: func(c *addonContext) []problem {
+				if c.parsed == nil {
+					return nil
+				}
+				dirs, files := c.parsed.Chart.Entries(addon.ChartsDir)
+				var problems []problem
+				for _, file := range files {
+					name, _, err := addon.SplitName(strings.TrimSuffix(file, addon.ArchiveSuffix))
+					if err == nil && slices.Contains(dirs, name) {
+						problems = append(problems, problem{path: c.chartFile(path.Join(addon.ChartsDir, file)), message: fmt.Sprintf("%s is there as a directory too", name)})
+					}
+				}
+				return problems
+			},
+		},
+		{
+			ID: "CHT014", Severity: Warning, Suite: SuiteHelm,
+			Summary: "Helm's own linter has nothing to say, where no other rule has",
+			Effect:  "what Helm says",
+			Next:    "do what Helm says",
+			plan: func(p *planContext) []problem {
+				if p.options.HelmLint == nil || p.explained || len(p.render()) == 0 || p.render()[0].err != nil {
+					return nil
+				}
+				messages, err := p.options.HelmLint(p.addonContext.parsed.ChartName, p.addonContext.parsed.Chart, p.render()[0].values)
+				if err != nil {
+					messages = append(messages, err.Error())
+				}
+				var problems []problem
+				for _, m := range messages {
+					problems = append(problems, problem{path: p.chartFile(chartFile), message: oneLine(errors.New(m))})
+				}
+				return problems
+			},
+		},
+	}
+}
+
+// dependencies are the names in a Chart.yaml.
+func (d *document) dependencies() []string {
+	list := d.at("dependencies")
+	if list == nil {
+		return nil
+	}
+	var names []string
+	for _, item := range list.Content {
+		for _, e := range entriesOf(item) {
+			if e.key == "name" {
+				names = append(names, e.node.Value)
+			}
+		}
+	}
+	return names
+}
+
+// hasDependency says whether a chart of that name lies in the chart's charts/.
+func (c *addonContext) hasDependency(name string) bool {
+	dirs, files := c.parsed.Chart.Entries(addon.ChartsDir)
+	for _, dir := range dirs {
+		if c.document(c.chartFile(path.Join(addon.ChartsDir, dir, chartFile))).text("name") == name {
+			return true
+		}
+	}
+	for _, file := range files {
+		if key, _, err := addon.SplitName(strings.TrimSuffix(file, addon.ArchiveSuffix)); err == nil && key == name {
+			return true
+		}
+	}
+	return false
+}
+
+// randomness finds functions in a template whose result differs from render to render.
+func randomness(name string, data []byte) []problem {
+	var problems []problem
+	for _, at := range action.FindAllIndex(data, -1) {
+		code := anyQuote.ReplaceAll(data[at[0]:at[1]], nil)
+		if strings.HasPrefix(strings.TrimLeft(string(code), "{- \t\n"), "/*") {
+			continue
+		}
+		if function := random.Find(code); function != nil {
+			line := strings.Count(string(data[:at[0]]), "\n") + 1
+			problems = append(problems, problem{path: name, line: line, message: fmt.Sprintf("%s gives another result every time", function)})
+		}
+	}
+	return problems
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// sourceProblem makes a problem at the template that an object comes from.
+func (p *planContext) sourceProblem(m Manifest, format string, args ...any) problem {
+	_, template, _ := strings.Cut(m.Source, "/")
+	return problem{path: p.chartFile(template), message: fmt.Sprintf("plan %s: ", path.Base(p.dir)) + fmt.Sprintf(format, args...)}
+}
+
+// decode reads a manifest into the given shape.
+func decode[T any](m Manifest) (T, error) {
+	var out T
+	data, err := yamlToJSON(m.Content)
+	if err == nil {
+		err = json.Unmarshal(data, &out)
+	}
+	return out, err
+}

@@ -1,0 +1,61 @@
+package lint
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
+)
+
+// fileRules are about every YAML file that the broker reads.
+func fileRules() []Rule {
+	return []Rule{
+		{
+			ID: "DIR001", Severity: Error, Suite: SuiteLoad,
+			Summary: "an add-on's directory or archive is called <name>-<version>",
+			Effect:  "no index can name it, so that it is never found",
+			Next:    "rename it to <name>-<version>, with a version of three numbers",
+			addon: func(c *addonContext) []problem {
+				if _, _, err := addon.SplitName(c.name); err != nil {
+					return []problem{{message: fmt.Sprintf("%q is no <name>-<version>", c.name)}}
+				}
+				return nil
+			},
+		},
+		{
+			ID: "YML001", Severity: Error, Suite: SuiteLoad,
+			Summary: "YAML files are valid, in UTF-8, and no key occurs twice",
+			Effect:  "the broker refuses the file, or the last of several keys wins without a word",
+			Next:    "correct the file",
+			addon: func(c *addonContext) []problem {
+				var problems []problem
+				for _, f := range c.tree.Files() {
+					if !brokerYAML(f.Path) {
+						continue
+					}
+					d := newDocument(f.Path, f.Data, true)
+					switch {
+					case !utf8.Valid(f.Data):
+						problems = append(problems, problem{path: f.Path, message: "is not UTF-8"})
+					case d.err != nil:
+						problems = append(problems, problem{path: f.Path, message: strings.TrimPrefix(d.err.Error(), "yaml: ")})
+					default:
+						problems = append(problems, d.twice...)
+					}
+				}
+				return problems
+			},
+		},
+	}
+}
+
+// brokerYAML says whether the broker or Helm reads a file as YAML before any template is rendered.
+func brokerYAML(name string) bool {
+	base := path.Base(name)
+	if strings.Contains(name, "/templates/") {
+		return false
+	}
+	return base == addon.MetaFile || base == addon.ValuesFile || base == "Chart.yaml"
+}
