@@ -68,7 +68,7 @@ func Rules() []Rule {
 		{
 			Package: "pkg/registration/registrationtest",
 			Ours:    with("pkg/registration", "pkg/connector", "pkg/secret", "pkg/secret/secrettest"),
-			Others:  []string{"github.com/stretchr/testify"},
+			Others:  []string{"github.com/stretchr/testify", "github.com/google/uuid"},
 		},
 		{
 			Package: "pkg/kyma/...",
