@@ -413,7 +413,7 @@ func (d *Definition) validateRelay(problems *Problems) {
 	unique(problems, "relay", "from.path", d.Relay, func(r Relay) string { return r.From.Path })
 	for i, r := range d.Relay {
 		path := fmt.Sprintf("relay[%d]", i)
-		r.To.Call.validate(path+".to", problems)
+		r.To.validate(path+".to", problems)
 		literalPath(problems, path+".to.single", r.To.Single)
 		if r.To.JSON != nil || r.To.Form != nil {
 			problems.add(path+".to", "use map.data", "has a body of its own, but the body is made of the events")

@@ -127,7 +127,7 @@ func toSDK(t testing.TB, e event.Event) sdk.Event {
 	}
 	if len(e.Data) > 0 {
 		if e.IsJSON() {
-			require.NoError(t, out.SetData(e.ContentType(), json.RawMessage(e.Data)))
+			require.NoError(t, out.SetData(e.ContentType(), e.Data))
 		} else {
 			require.NoError(t, out.SetData(e.ContentType(), []byte(e.Data)))
 		}
