@@ -8,20 +8,22 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
 )
 
 // eventsID is the API id of the event catalog.
 const eventsID = "events"
 
-// ApplicationName is the name of the Application that the definition and its parameters ask for.
-func ApplicationName(d *connector.Definition, params *connector.Params) (string, error) {
+// ApplicationName is the name of the Application that the definition asks for. It needs only those
+// parameters that the name is made of.
+func ApplicationName(d *connector.Definition, in expression.Input) (string, error) {
 	hint := named(d.Application.Parameters(), "the application in the definition")
-	name, err := d.Application.Text(params.Input())
+	name, err := d.Application.Text(in)
 	switch {
 	case err != nil:
 		return "", &ConfigError{What: "the Application's name cannot be evaluated", Next: "check " + hint, Err: err}
 	case name == "":
-		return "", &ConfigError{What: "the Application has no name", Next: "check " + hint}
+		return "", &ConfigError{What: "the Application has no name", Next: "give a value to " + hint}
 	}
 	return name, nil
 }

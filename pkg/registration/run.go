@@ -34,6 +34,8 @@ type Options struct {
 	// parameter. Both are for the manual steps.
 	CallbackURL string
 	SecretRef   func(name string) string
+	// SubscriptionVersion is the version of Subscriptions that the cluster knows, for the report.
+	SubscriptionVersion string
 	// Detected is what is known about the cluster, for the report.
 	Detected []Detection
 }
@@ -98,7 +100,7 @@ func Run(ctx context.Context, options Options, deps Dependencies) *Report {
 }
 
 func (r *run) do(ctx context.Context) {
-	application, err := ApplicationName(r.Definition, r.Params)
+	application, err := ApplicationName(r.Definition, r.Params.Input())
 	if err != nil {
 		r.stop(err)
 		return
@@ -512,7 +514,7 @@ func (r *run) noteKept(current []Registered) {
 // tell adds what people need to know besides: events, manual steps, caches.
 func (r *run) tell() {
 	for _, t := range r.Definition.EventTypes() {
-		r.report.Events = append(r.report.Events, EventReport{Type: t.FullType(), Summary: t.Summary, Subscription: subscription(r.report.Application, t)})
+		r.report.Events = append(r.report.Events, EventReport{Type: t.FullType(), Summary: t.Summary, Subscription: subscription(r.SubscriptionVersion, r.report.Application, t)})
 	}
 	callback := r.callback()
 	in := r.Params.Input()
@@ -554,7 +556,7 @@ func (r *run) stop(err error) {
 	r.report.Error, r.report.Next, r.report.class = explain(err)
 	for i := range r.report.Services {
 		if row := &r.report.Services[i]; row.Outcome == "" {
-			row.Outcome, row.Class, row.Reason = OutcomeFailed, r.report.class, "not written: "+r.report.Error
+			row.Outcome, row.Class, row.Reason = OutcomeFailed, r.report.class, "not written, because the run was stopped"
 		}
 	}
 }

@@ -644,6 +644,28 @@ func TestEventCatalogs(t *testing.T) {
 	}, report.Events[0].Subscription)
 }
 
+func TestSubscriptionsOfOldKymas(t *testing.T) {
+	t.Parallel()
+	f := healthy(t)
+	f.options.SubscriptionVersion = registration.SubscriptionV1Alpha1
+	f.options.Definition = defineFiles(t, strings.Replace(header, "application: orders", "application: my-orders", 1), twoAPIs, map[string]string{
+		"events/asyncapi.yaml": strings.Replace(catalog, "Order.Created.v1", "Order.Item.Created.v2", 1),
+	})
+	report := f.run(t)
+	assert.Equal(t, map[string]any{
+		"apiVersion": "eventing.kyma-project.io/v1alpha1",
+		"kind":       "Subscription",
+		"metadata":   map[string]any{"name": "order-item-created-v2", "namespace": "my-namespace"},
+		"spec": map[string]any{
+			"sink": "http://my-service.my-namespace.svc.cluster.local", "protocol": "", "protocolsettings": map[string]any{},
+			"filter": map[string]any{"filters": []map[string]any{{
+				"eventSource": map[string]any{"property": "source", "type": "exact", "value": ""},
+				"eventType":   map[string]any{"property": "type", "type": "exact", "value": "sap.kyma.custom.myorders.OrderItem.Created.v2"},
+			}}},
+		},
+	}, report.Events[1].Subscription, "%v", report.Events)
+}
+
 func TestEventTypesThatKymaRefuses(t *testing.T) {
 	t.Parallel()
 	f := healthy(t)

@@ -33,6 +33,9 @@ func (r *Report) writeText(w io.Writer, summary string) error {
 	for _, note := range r.Notes {
 		t.line("note: %s", note)
 	}
+	if r.Error != "" {
+		return t.err // first things first
+	}
 	t.events(r.Events)
 	for _, m := range r.Manual {
 		t.line("")
@@ -126,10 +129,19 @@ func (t *textWriter) events(events []EventReport) {
 		return
 	}
 	t.line("Others:")
+	line := ""
 	for _, e := range events[1:] {
-		t.line("  %s", e.Type)
+		if len(line)+len(e.Type) > maxLine {
+			t.line(" %s", line)
+			line = ""
+		}
+		line += " " + e.Type
 	}
+	t.line(" %s", line)
 }
+
+// maxLine is where a list goes on in the next line.
+const maxLine = 110
 
 func joinNext(reason, next string) string {
 	if next == "" {

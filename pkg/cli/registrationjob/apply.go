@@ -96,7 +96,7 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, configur
 	if err != nil {
 		return err
 	}
-	application, err := registration.ApplicationName(j.definition, params)
+	application, err := registration.ApplicationName(j.definition, params.Input())
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, configur
 	if err != nil {
 		return err
 	}
-	options.Detected = kyma.found.Findings
+	options.Detected, options.SubscriptionVersion = kyma.found.Findings, kyma.found.Subscriptions
 	report := registration.Run(ctx, options, registration.Dependencies{
 		Catalog: kyma.catalog, State: kyma.state, HTTP: j.newHTTP(), Log: j.log,
 	})

@@ -51,7 +51,7 @@ func (j *job) connect(ctx context.Context, name string) (*kyma, error) {
 	switch {
 	case err == nil:
 		out.client, cluster = client, client
-	case j.registryURL == "" || j.backend == detect.Application || j.hasObjects():
+	case j.registryURL == "" || j.backend == detect.Application || j.stateSecret != "" || j.statusConfigMap != "":
 		return nil, err
 	}
 	if client != nil && j.stateSecret != "" {

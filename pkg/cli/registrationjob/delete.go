@@ -2,14 +2,17 @@ package registrationjob
 
 import (
 	"context"
-	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
 	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/kube"
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
+	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
 )
 
 func newDelete(j *job) *cobra.Command {
@@ -27,9 +30,11 @@ not remove is printed and kept in the status ConfigMap, which is removed only wh
 		Args: cobra.NoArgs,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		err := j.run(func(ctx context.Context) error { return j.delete(ctx, keep) })(cmd, args)
-		if err != nil {
-			// Nothing of it may stop the removal of a release.
+		if err := j.check(); err != nil {
+			return cli.Config(err)
+		}
+		if err := j.run(func(ctx context.Context) error { return j.delete(ctx, keep) })(cmd, args); err != nil {
+			// It may not stop the removal of a release.
 			j.log.Error("nothing was removed", "error", err)
 		}
 		return nil
@@ -78,13 +83,22 @@ func (j *job) delete(ctx context.Context, keepGenerated bool) error {
 func (j *job) applicationToLeave() (string, error) {
 	given, err := j.definition.ReadValues(j.params...)
 	if err != nil {
-		return "", err
+		return "", &registration.ConfigError{What: "the parameters cannot be read", Next: "give the one that names the Application by --params", Err: err}
 	}
-	params, err := j.definition.ResolveParams(given, connector.WithoutGenerated())
-	if err != nil {
-		return "", err
+	texts := make([]secret.Text, 0, len(given))
+	for name, parameter := range j.definition.Parameters {
+		value, ok := given[name]
+		switch {
+		case ok && parameter.Kind == connector.KindSecret:
+			texts = append(texts, secret.New(value))
+		case !ok:
+			given[name] = parameter.Default
+		default:
+			given[name] = strings.TrimSpace(value)
+		}
 	}
-	return registration.ApplicationName(j.definition, params)
+	j.setRedactor(secret.NewRedactor(texts...))
+	return registration.ApplicationName(j.definition, expression.Input{Params: given})
 }
 
 // hasObjects says whether the flags name objects beside the release.
@@ -112,9 +126,6 @@ func (j *job) removeStatus(ctx context.Context, client *kube.Client, removal *re
 	}
 }
 
-// errNotOurs keeps an object that has the right name but not our label.
-var errNotOurs = errors.New("it was not made by this program")
-
 func (j *job) removeObject(ctx context.Context, client *kube.Client, removal *registration.Removal, kind string, ref kube.Ref) {
 	foreign := false
 	removed, err := client.Remove(ctx, ref, func(current *unstructured.Unstructured) bool {
@@ -126,7 +137,8 @@ func (j *job) removeObject(ctx context.Context, client *kube.Client, removal *re
 	case err != nil:
 		removal.Failed(what, err)
 	case foreign:
-		removal.Failed(what, errNotOurs)
+		// It has the name, but not our label.
+		removal.Failed(what, &registration.ConfigError{What: "it was not made by this program", Next: "remove it by hand, if nobody needs it"})
 	case removed:
 		removal.Done(what)
 	}

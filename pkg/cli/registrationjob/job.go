@@ -161,7 +161,7 @@ func (j *job) load() error {
 	definition, err := connector.LoadFile(os.DirFS(dir), name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("--connector: %w; give the path of a connector.yaml", err)
+		return fmt.Errorf("--connector %s: %w; give the path of a connector.yaml", j.connector, err)
 	case err != nil:
 		return err
 	}
@@ -220,7 +220,7 @@ func (j *job) terminate(message string) {
 	if j.terminationLog == "" {
 		return
 	}
-	if err := os.WriteFile(j.terminationLog, []byte(message), 0o644); err != nil { //nolint:gosec // the kubelet reads it
+	if err := os.WriteFile(j.terminationLog, []byte(message), 0o644); err != nil {
 		j.log.Warn("the termination log cannot be written", "error", err)
 	}
 }

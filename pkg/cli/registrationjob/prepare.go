@@ -90,7 +90,7 @@ func (j *job) printPrepared(out prepared) error {
 	}
 	j.terminate(text)
 	if j.output == outputJSON {
-		return json.NewEncoder(j.streams.Out).Encode(out)
+		return json.NewEncoder(j.streams.Out).Encode(out) //nolint:gosec // the Secret's name, not what it holds
 	}
 	_, err := fmt.Fprint(j.streams.Out, text)
 	return err

@@ -1,7 +1,10 @@
 package registrationjob_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -9,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -37,7 +41,7 @@ type world struct {
 }
 
 // TestStories runs the scripts below testdata/stories. In a script, $SYSTEM is the system's address, $C4C the
-// definition, params.yaml has parameters; current.kubeconfig and old.kubeconfig are the two clusters, of which
+// definition, params.yaml has parameters (nobody.yaml an address where nobody listens); current.kubeconfig and old.kubeconfig are the two clusters, of which
 // $KUBECONFIG is the current one; $REGISTRY is the old one's Application Registry.
 func TestStories(t *testing.T) {
 	t.Parallel()
@@ -51,7 +55,7 @@ func TestStories(t *testing.T) {
 			return setUp(env)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fault": fault, "writes": writes, "secret": readSecret, "leaks": leaks,
+			"exits": exits, "fault": fault, "writes": writes, "secret": readSecret, "kube": kubeCall, "leaks": leaks,
 		},
 	})
 }
@@ -108,6 +112,7 @@ current-context: x
 		if name == "old" {
 			registry := httptest.NewServer(kyma.Registry())
 			env.Defer(registry.Close)
+			env.Setenv("REGISTRIES", registry.URL)
 			env.Setenv("REGISTRY", registry.URL+"/c4c/v1/metadata")
 		}
 	}
@@ -116,7 +121,7 @@ current-context: x
 	if err != nil {
 		return err
 	}
-	env.Setenv("NOBODY", "https://"+listener.Addr().String())
+	files["nobody.yaml"] = []byte("system_url: https://" + listener.Addr().String() + "\n")
 	if err := listener.Close(); err != nil {
 		return err
 	}
@@ -129,6 +134,41 @@ current-context: x
 }
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value("world").(*world) }
+
+// exits runs a program that has to end with an exit code: exits CODE PROGRAM [ARGUMENT…].
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if want := args[0]; strconv.Itoa(code) != want {
+		ts.Fatalf("exit code %d, want %s", code, want)
+	}
+}
+
+// kubeCall makes a call to the current cluster: kube METHOD PATH [FILE]. The answer is the file "answer".
+func kubeCall(ts *testscript.TestScript, _ bool, args []string) {
+	var body io.Reader
+	if len(args) > 2 {
+		document, err := yaml.YAMLToJSON([]byte(ts.ReadFile(args[2])))
+		ts.Check(err)
+		body = bytes.NewReader(document)
+	}
+	request := httptest.NewRequest(args[0], args[1], body)
+	request.Header.Set("Content-Type", "application/json")
+	recorder := httptest.NewRecorder()
+	worldOf(ts).clusters["current"].KubeAPI().ServeHTTP(recorder, request)
+	if recorder.Code >= 300 {
+		ts.Fatalf("%s %s: %d %s", args[0], args[1], recorder.Code, recorder.Body)
+	}
+	var indented bytes.Buffer
+	ts.Check(json.Indent(&indented, recorder.Body.Bytes(), "", "  "))
+	ts.Check(os.WriteFile(ts.MkAbs("answer"), indented.Bytes(), 0o600))
+}
 
 // fault spoils what the system answers below a path: fault PATH STATUS [TIMES], or fault clear.
 func fault(ts *testscript.TestScript, _ bool, args []string) {
