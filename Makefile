@@ -27,10 +27,15 @@ demo: build ## Package every add-on, try every plan against both generations of 
 test: ## Unit, contract, golden, story and integration tests
 	$(GO) test -race ./...
 
+.PHONY: helm-compat
+helm-compat: ## Render every chart and plan with Helm 3.5.4 (Helm Broker's) and Helm 4
+	cd test/helm-compat/helm35 && $(GO) test ./...
+	cd test/helm-compat/helm4 && $(GO) test ./...
+
 .PHONY: verify
 verify: ## Vet, format and generated files
 	$(GO) vet ./...
-	@files=$$(gofmt -l cmd pkg schemas); if [ -n "$$files" ]; then echo "gofmt: $$files"; exit 1; fi
+	@files=$$(gofmt -l cmd pkg schemas test); if [ -n "$$files" ]; then echo "gofmt: $$files"; exit 1; fi
 
 .PHONY: generate
 generate: build ## Rewrite what is generated: links of the add-ons, indexes

@@ -1,6 +1,7 @@
 package charts_test
 
 import (
+	_ "embed"
 	"strings"
 	"testing"
 
@@ -138,33 +139,9 @@ func TestIngress(t *testing.T) {
 }
 
 // variety is a definition with everything that a gateway can be asked for.
-const variety = `
-apiVersion: connectors.kyma-connectors.io/v1alpha1
-kind: Connector
-metadata: {name: variety, displayName: Variety, provider: Example, product: Variety}
-parameters:
-  system_url: {kind: url, title: System URL, required: true}
-  cluster_domain: {kind: hostname, title: Cluster Domain}
-  application_name: {kind: resourceName, title: Application Name, default: variety}
-application: =param("application_name")
-system: {url: =param("system_url")}
-apis:
-  - {id: one, name: One, kind: rest}
-  - {id: two, name: Two, kind: rest, auth: {none: {}}}
-  - {id: three, name: Three, kind: rest, requestParameters: {query: {a: b}}}
-deliveries:
-  - {name: exact, http: {path: /exact, answerGet: 200}, verify: {}, event: {id: a, data: b}}
-  - {name: tree, http: {path: /tree, subpaths: true, openapi: publish}, verify: {}, event: {id: a, data: b}}
-  - {name: token, http: {path: /token}, verify: {pathToken: {tokens: [a]}}, event: {id: a, data: b}}
-  - name: mqtt
-    mqtt: {host: '="mqtt." + param("cluster_domain")'}
-    token: {host: '="auth." + param("cluster_domain")', path: /oauth/token, client: {id: a, secret: b}}
-    verify: {token: {}}
-    event: {id: a, data: b}
-relay:
-  - {name: out, from: {types: [order.created.v1], path: /relay}, to: {post: /events}, map: {data: a}}
-webhooks: {delivery: tree, create: {post: /hooks}}
-`
+//
+//go:embed testdata/engines/connector.yaml
+var variety string
 
 func varietyOf(v values) installation {
 	in := install(values{"system_url": "https://system.example.com:8443/api", "cluster_domain": "kyma.example.com"}.with(v))

@@ -184,11 +184,7 @@ func tryRender(t *testing.T, in installation) (*release.Release, error) {
 	c := load(t, in.chart)
 	if in.definition != "" {
 		c.Schema = nil
-		for _, file := range c.Files {
-			if file.Name == "files/connector.yaml" {
-				file.Data = []byte(in.definition)
-			}
-		}
+		c.Files = []*chart.File{{Name: "files/connector.yaml", Data: []byte(in.definition)}}
 	}
 	return client.Run(c, deepCopy(in.values))
 }
