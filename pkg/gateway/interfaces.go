@@ -75,7 +75,8 @@ type DeadLetters interface {
 	List(ctx context.Context, after string, limit int) ([]DeadLetter, error)
 	// Get returns one, or ErrNoDeadLetter.
 	Get(ctx context.Context, id string) (DeadLetter, error)
-	// Requeue takes it out and queues the entries in its place, in one step, duplicates or not.
+	// Requeue takes it out and queues the entries in its place. The dead letter's own event is queued
+	// although it was here before; the other entries are left out if they were.
 	Requeue(ctx context.Context, id string, entries []Entry) error
 	// Drop erases it.
 	Drop(ctx context.Context, id string) error

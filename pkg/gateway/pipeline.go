@@ -8,6 +8,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/telemetry"
 	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
 )
@@ -47,6 +48,7 @@ type Pipeline struct {
 	logger   *slog.Logger
 	now      func() time.Time
 	attempts *attempts
+	notes    notes
 }
 
 // NewPipeline makes a pipeline.
@@ -77,12 +79,13 @@ func (p *Pipeline) Handle(ctx context.Context, route *Route, d *Delivery) Answer
 func (p *Pipeline) Answered(route *Route, a *Answer, start time.Time) {
 	a.Status = a.Outcome.Status(route.Respond)
 	p.metrics.answered(route.Name, *a, p.now().Sub(start))
-	level := slog.LevelDebug
-	if a.Error != "" {
-		level = slog.LevelInfo
+	if a.Error == "" {
+		p.logger.Debug("delivery", "route", route.Name, "outcome", string(a.Outcome), "status", a.Status, "events", len(a.Events))
+		return
 	}
-	p.logger.Log(context.Background(), level, "delivery", "route", route.Name, "outcome", string(a.Outcome), "status", a.Status,
-		"events", len(a.Events), "error", a.Error)
+	if skipped, ok := p.notes.allow(p.now()); ok {
+		p.logger.Info("delivery", "route", route.Name, "outcome", string(a.Outcome), "status", a.Status, "error", a.Error, "skipped", skipped)
+	}
 }
 
 func (p *Pipeline) handle(ctx context.Context, route *Route, d *Delivery) Answer {
@@ -188,7 +191,9 @@ func (p *Pipeline) verify(ctx context.Context, route *Route, v Verifier, d *Deli
 		p.metrics.refused(route.Name, refusal.Reason)
 		return Answer{Outcome: Refused, Challenge: refusal.Challenge, Error: refusal.Error()}, false
 	default:
-		p.logger.Error("deliveries cannot be verified", "route", route.Name, "error", err.Error())
+		if skipped, ok := p.notes.allow(p.now()); ok {
+			p.logger.Error("deliveries cannot be verified", "route", route.Name, "error", err.Error(), "skipped", skipped)
+		}
 		return Answer{Outcome: Unavailable, RetryAfter: 10 * time.Second, Error: "the delivery cannot be verified at the moment"}, false
 	}
 }
@@ -236,7 +241,9 @@ func (p *Pipeline) notTaken(err error) Answer {
 		away = &UnavailableError{Reason: ReasonUnavailable, Err: err}
 	}
 	p.metrics.refusedAppend(away.Reason)
-	p.logger.Warn("events cannot be taken", "reason", string(away.Reason), "error", away.Err.Error())
+	if skipped, ok := p.notes.allow(p.now()); ok {
+		p.logger.Warn("events cannot be taken", "reason", string(away.Reason), "error", away.Err.Error(), "skipped", skipped)
+	}
 	return Answer{
 		Outcome:    Unavailable,
 		RetryAfter: max(away.RetryAfter, time.Second),
@@ -263,4 +270,25 @@ func traceParent(d *Delivery) string {
 		}
 	}
 	return v
+}
+
+// Remap maps a kept delivery again, for a dead letter that is to be replayed after the definition was
+// mended. Unless every item of the delivery becomes an event that check passes, or is ignored, it is an
+// error.
+func Remap(m Mapper, check func(event.Event) error, d Delivery) ([]Entry, error) {
+	result := m.Map(mapping.Delivery{Header: d.Header, Query: d.Query, Path: d.Path, Body: d.Body})
+	if result.Outcome != mapping.Accepted && result.Outcome != mapping.Ignored {
+		return nil, fmt.Errorf("it is still %s: %s", result.Outcome, result.Reason)
+	}
+	var entries []Entry
+	for _, item := range result.Items {
+		if item.Outcome != mapping.Accepted {
+			continue
+		}
+		if err := check(item.Event); err != nil {
+			return nil, err
+		}
+		entries = append(entries, Entry{Event: item.Event, Key: item.OrderKey})
+	}
+	return entries, nil
 }

@@ -37,6 +37,7 @@ func implementations() []implementation {
 	return []implementation{
 		{name: "none", start: startDirect},
 		{name: "disk", keeps: true, start: startDisk},
+		{name: "jetstream", keeps: true, start: startJetStream},
 	}
 }
 
@@ -277,7 +278,7 @@ func TestStoreContract(t *testing.T) {
 			assert.Equal(t, r.Delivery.Header, letter.Delivery.Header)
 			assert.Equal(t, gateway.ReasonInvalid, letter.Entry.Failure.Reason)
 			assert.Equal(t, 1, letter.Entry.Failure.Attempts)
-			assert.EqualValues(t, 1, h.buffer.Status().DeadLetters)
+			require.Eventually(t, func() bool { return h.buffer.Status().DeadLetters == 1 }, patience, time.Millisecond)
 		}},
 		{"an event that keeps failing while others succeed becomes a dead letter", func(t *testing.T, start func(*gatewaytest.Sink) harness) {
 			h := start(&gatewaytest.Sink{PublishFunc: func(_ context.Context, e event.Event) error {
@@ -335,7 +336,7 @@ func TestStoreContract(t *testing.T) {
 			require.NoError(t, store.Requeue(context.Background(), letter.ID, []gateway.Entry{{Event: letter.Entry.Event}}))
 			h.arrived(t, "a")
 			assert.ErrorIs(t, store.Requeue(context.Background(), letter.ID, nil), gateway.ErrNoDeadLetter)
-			assert.Zero(t, h.buffer.Status().DeadLetters)
+			require.Eventually(t, func() bool { return h.buffer.Status().DeadLetters == 0 }, patience, time.Millisecond)
 		}},
 		{"a dead letter can be read and erased", func(t *testing.T, start func(*gatewaytest.Sink) harness) {
 			h := start(&gatewaytest.Sink{PublishFunc: refuse})

@@ -40,8 +40,8 @@ var ErrStoreInUse = errors.New("the store is in use by another process")
 type DiskOptions struct {
 	// Dir is the directory on a persistent volume.
 	Dir string
-	// Capacity bounds the bytes of events and dead letters; default 1 GiB. A full buffer takes nothing
-	// until there is space again.
+	// Capacity bounds the bytes of events and dead letters; default 1 GiB, or two thirds of the volume if
+	// that is less. A full buffer takes nothing until there is space again.
 	Capacity int64
 	// DeadLetterAge is how long dead letters are kept; default 30 days.
 	DeadLetterAge time.Duration
@@ -58,6 +58,10 @@ type DiskOptions struct {
 func (o DiskOptions) withDefaults() DiskOptions {
 	if o.Capacity <= 0 {
 		o.Capacity = 1 << 30
+		var volume syscall.Statfs_t
+		if err := syscall.Statfs(o.Dir, &volume); err == nil {
+			o.Capacity = min(o.Capacity, int64(volume.Blocks)*volume.Bsize*2/3)
+		}
 	}
 	if o.DeadLetterAge <= 0 {
 		o.DeadLetterAge = 30 * 24 * time.Hour
@@ -103,10 +107,10 @@ type Disk struct {
 
 // OpenDisk opens the store, or makes it. A store that is damaged is refused, with the next step in the error.
 func OpenDisk(o DiskOptions) (*Disk, error) {
-	o = o.withDefaults()
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("buffer directory %s: %w: mount a volume that can be written", o.Dir, err)
 	}
+	o = o.withDefaults()
 	lock, err := lockDir(o.Dir)
 	if err != nil {
 		return nil, err

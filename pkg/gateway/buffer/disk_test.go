@@ -212,10 +212,7 @@ func TestAFlippedBitCostsTheRecordThatItHits(t *testing.T) {
 	t.Parallel()
 	dir := filled(t, 10)
 	damage(t, dir, func(data []byte) []byte {
-		at := bytes.LastIndex(data, []byte("raw body of [event-4]"))
-		require.Positive(t, at)
-		data[at] ^= 1
-		return data
+		return bytes.ReplaceAll(data, []byte("raw body of [event-4]"), []byte("raw body of [event-5]")) // old copies too
 	})
 	d := openTest(t, DiskOptions{Dir: dir})
 	ids := take(t, d, 9, nil)

@@ -29,9 +29,9 @@ type write struct {
 	ids    []id
 	frame  []byte // of the whole record, not sealed; nil for records with dead letters among them
 
-	// dead is the dead letter to take out (0: none); requeue says that the record takes its place.
-	dead    uint64
-	requeue bool
+	// dead is the dead letter to take out (0: none); own is its event, which is no duplicate of itself.
+	dead uint64
+	own  id
 
 	duplicates []bool
 	err        error // the write's own, beside the transaction's
@@ -211,7 +211,7 @@ func (d *Disk) apply(tx *bolt.Tx, w *write, fresh map[id]struct{}, c *changes) e
 	w.duplicates = make([]bool, len(w.record.Entries))
 	left, added := 0, len(c.added)
 	for i, id := range w.ids {
-		if !w.requeue && w.record.Entries[i].Event.ID != "" {
+		if w.record.Entries[i].Event.ID != "" && (w.dead == 0 || id != w.own) {
 			_, old := d.known[id]
 			_, now := fresh[id]
 			if w.duplicates[i] = old || now; w.duplicates[i] {
@@ -225,7 +225,7 @@ func (d *Disk) apply(tx *bolt.Tx, w *write, fresh map[id]struct{}, c *changes) e
 	if left == 0 {
 		return nil
 	}
-	if !w.requeue && d.bytes.Load()+c.bytes+int64(len(w.frame)) >= d.o.Capacity {
+	if w.dead == 0 && d.bytes.Load()+c.bytes+int64(len(w.frame)) >= d.o.Capacity {
 		for _, id := range c.added[added:] {
 			delete(fresh, id)
 		}
@@ -447,7 +447,7 @@ func (d *Disk) Requeue(ctx context.Context, name string, entries []gateway.Entry
 	// It begins anew: the age of its delivery must not make it a dead letter again at once.
 	letter.Delivery.Received = d.o.Now()
 	r := &gateway.Record{Delivery: letter.Delivery, Entries: entries}
-	return d.do(ctx, &write{record: r, ids: idsOf(r), dead: n, requeue: true, done: make(chan error, 1)})
+	return d.do(ctx, &write{record: r, ids: idsOf(r), dead: n, own: idOf(letter.Delivery.Route, &letter.Entry), done: make(chan error, 1)})
 }
 
 // Drop implements gateway.DeadLetters.

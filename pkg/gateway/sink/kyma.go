@@ -22,6 +22,9 @@ type kyma struct {
 }
 
 func newKyma(o Options) (gateway.Sink, error) {
+	if o.URL == "" {
+		return newSearch(o)
+	}
 	u, err := parseURL(o.URL, "/publish")
 	if err != nil {
 		return nil, err

@@ -22,6 +22,9 @@ type legacy struct {
 }
 
 func newLegacy(o Options) (gateway.Sink, error) {
+	if o.URL == "" {
+		return newSearch(o)
+	}
 	if o.Application == "" {
 		return nil, errors.New("needs the application's name, which is part of the path")
 	}

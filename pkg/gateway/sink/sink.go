@@ -44,8 +44,8 @@ const defaultLimit = 1 << 20
 // Options describe a sink. A zero value means the default that is named.
 type Options struct {
 	Kind Kind
-	// URL is where the target is: http or https for all but nats. For kyma and kyma-legacy the path may be
-	// left out. "auto" needs none.
+	// URL is where the target is: http or https for all but nats. Kyma's publishers are found in the cluster
+	// where it is empty; their path may be left out.
 	URL string
 	// Application is the name of the Kyma Application: the source of events in Kyma.
 	Application string

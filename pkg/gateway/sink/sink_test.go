@@ -366,6 +366,7 @@ func TestBadOptionsAreNamed(t *testing.T) {
 		{"no host", sink.Options{Kind: sink.Kyma, URL: "publisher", Application: "a"}, "sink kyma: --sink-url: want an absolute http or https URL"},
 		{"password", sink.Options{Kind: sink.CloudEvents, URL: "https://user:hunter2@x"}, "sink cloudevents: --sink-url: take user and password out of the URL, where anybody can read them"},
 		{"no application", sink.Options{Kind: sink.KymaLegacy, URL: "http://x"}, "sink kyma-legacy: needs the application's name, which is part of the path"},
+		{"search without application", sink.Options{Kind: sink.Kyma}, "sink kyma: needs the application's name, which is the source of its events"},
 		{"auto with address", sink.Options{Kind: sink.Auto, URL: "http://x", Application: "a"}, "sink auto: finds the address by itself: leave --sink-url out, or name a --sink-kind"},
 		{"nats scheme", sink.Options{Kind: sink.NATS, URL: "http://x", Application: "a"}, "sink nats: --sink-url: want nats://host:4222 or tls://host:4222"},
 		{"nats password", sink.Options{Kind: sink.NATS, URL: "nats://u:hunter2@x", Application: "a"}, "sink nats: --sink-url: take user and password out of the URL, and name a credentials file with --nats-credentials"},
@@ -402,17 +403,20 @@ func TestAutoFindsThePublisherOfEveryVersion(t *testing.T) {
 	)
 	tests := []struct {
 		name string
+		kind sink.Kind
 		// hosts are the publishers that exist; strict ones want a prefix, as Kyma 2.1 to 2.11.
 		hosts  []string
 		strict bool
 		want   string
 	}{
-		{"current", []string{current}, false, current + " POST /publish"},
-		{"2.x with both names", []string{current, alias}, false, current + " POST /publish"},
-		{"2.1 to 2.11", []string{current, alias}, true, current + " POST /c4c/v1/events"},
-		{"1.21 to 1.25", []string{alias}, true, alias + " POST /c4c/v1/events"},
-		{"1.7 to 1.20", []string{service}, false, service + " POST /c4c/v1/events"},
-		{"none", nil, false, ""},
+		{"current", sink.Auto, []string{current}, false, current + " POST /publish"},
+		{"2.x with both names", sink.Auto, []string{current, alias}, false, current + " POST /publish"},
+		{"2.1 to 2.11", sink.Auto, []string{current, alias}, true, current + " POST /c4c/v1/events"},
+		{"1.21 to 1.25", sink.Auto, []string{alias}, true, alias + " POST /c4c/v1/events"},
+		{"1.7 to 1.20", sink.Auto, []string{service}, false, service + " POST /c4c/v1/events"},
+		{"kyma is wanted", sink.Kyma, []string{alias, service}, false, alias + " POST /publish"},
+		{"kyma-legacy is wanted", sink.KymaLegacy, []string{current}, false, current + " POST /c4c/v1/events"},
+		{"none", sink.Auto, nil, false, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -436,7 +440,7 @@ func TestAutoFindsThePublisherOfEveryVersion(t *testing.T) {
 					}
 				}
 			}
-			s := newSink(t, sink.Options{Kind: sink.Auto, Transport: hosts})
+			s := newSink(t, sink.Options{Kind: tt.kind, Transport: hosts})
 			err := s.Publish(context.Background(), accountCreated())
 			if tt.want == "" {
 				failure := gateway.AsPublishError(err)

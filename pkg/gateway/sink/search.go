@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,16 +20,30 @@ type candidate struct {
 	strict bool
 }
 
-// candidates are the publishers of all versions, the newest first. The names end in .svc, which resolves
-// whatever the cluster's domain is and which the usual NO_PROXY covers.
-func candidates(application string) []candidate {
-	const system, integration = ".kyma-system.svc", ".kyma-integration.svc:8081"
-	return []candidate{
-		{Kyma, "http://eventing-publisher-proxy" + system, "/healthz", true},
-		{KymaLegacy, "http://eventing-event-publisher-proxy" + system, "/healthz", true},
-		{KymaLegacy, "http://" + application + "-event-service" + integration, "/" + application + "/v1/health", false},
-		{KymaLegacy, "http://app-" + application + "-event-service" + integration, "/" + application + "/v1/health", false},
-		{KymaLegacy, "http://" + application + "-event-service-external-api" + integration, "/" + application + "/v1/health", false},
+// candidates are the publishers of all versions, the newest first, as far as the kind is theirs. The names
+// end in .svc, which resolves whatever the cluster's domain is and which the usual NO_PROXY covers.
+func candidates(kind Kind, application string) []candidate {
+	const (
+		publisher   = "http://eventing-publisher-proxy.kyma-system.svc"
+		alias       = "http://eventing-event-publisher-proxy.kyma-system.svc"
+		integration = ".kyma-integration.svc:8081"
+	)
+	health := "/" + application + "/v1/health"
+	services := []candidate{
+		{KymaLegacy, "http://" + application + "-event-service" + integration, health, false},
+		{KymaLegacy, "http://app-" + application + "-event-service" + integration, health, false},
+		{KymaLegacy, "http://" + application + "-event-service-external-api" + integration, health, false},
+	}
+	proxies := func(newer, older Kind) []candidate {
+		return []candidate{{newer, publisher, "/healthz", true}, {older, alias, "/healthz", true}}
+	}
+	switch kind {
+	case Kyma:
+		return proxies(Kyma, Kyma)
+	case KymaLegacy:
+		return append(proxies(KymaLegacy, KymaLegacy), services...)
+	default:
+		return append(proxies(Kyma, KymaLegacy), services...)
 	}
 }
 
@@ -41,10 +54,11 @@ const (
 	doubtAfter = 30 * time.Second
 )
 
-// auto finds Kyma's publisher when the first event comes, and again when it stays away.
-type auto struct {
-	options Options
-	now     func() time.Time
+// search finds Kyma's publisher when the first event comes, and again when it stays away.
+type search struct {
+	options    Options
+	candidates []candidate
+	now        func() time.Time
 
 	mu       sync.Mutex
 	current  gateway.Sink
@@ -53,31 +67,35 @@ type auto struct {
 }
 
 func newAuto(o Options) (gateway.Sink, error) {
-	if o.Application == "" {
-		return nil, errors.New("needs the application's name, which is the source of its events")
-	}
 	if o.URL != "" {
 		return nil, errors.New("finds the address by itself: leave --sink-url out, or name a --sink-kind")
 	}
-	return &auto{options: o, now: time.Now}, nil
+	return newSearch(o)
+}
+
+func newSearch(o Options) (gateway.Sink, error) {
+	if o.Application == "" {
+		return nil, errors.New("needs the application's name, which is the source of its events")
+	}
+	return &search{options: o, candidates: candidates(o.Kind, o.Application), now: time.Now}, nil
 }
 
 // Name implements gateway.Sink.
-func (s *auto) Name() string {
+func (s *search) Name() string {
 	if found := s.found(); found != nil {
 		return found.Name()
 	}
-	return string(Auto)
+	return string(s.options.Kind)
 }
 
-func (s *auto) found() gateway.Sink {
+func (s *search) found() gateway.Sink {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current
 }
 
 // Check implements gateway.Sink. As long as nothing is found, it checks what all versions share.
-func (s *auto) Check(e event.Event) error {
+func (s *search) Check(e event.Event) error {
 	if found := s.found(); found != nil {
 		return found.Check(e)
 	}
@@ -85,15 +103,15 @@ func (s *auto) Check(e event.Event) error {
 }
 
 // Publish implements gateway.Sink.
-func (s *auto) Publish(ctx context.Context, e event.Event) error {
+func (s *search) Publish(ctx context.Context, e event.Event) error {
 	target, err := s.target(ctx)
 	if err != nil {
 		return err
 	}
 	failure := gateway.AsPublishError(target.Publish(ctx, e))
-	if failure != nil && failure.Reason == gateway.ReasonMisconfigured && target.Name() == string(Kyma) && strings.Contains(failure.Detail, "prefix") {
+	if s.options.Kind == Auto && target.Name() == string(Kyma) && failure != nil && failure.Reason == gateway.ReasonMisconfigured {
 		// Kyma 2.1 to 2.11: the legacy route of the same publisher adds the prefix by itself.
-		if target, err = s.use(candidate{kind: KymaLegacy, base: candidates(s.options.Application)[0].base}); err != nil {
+		if target, err = s.use(candidate{kind: KymaLegacy, base: s.candidates[0].base}); err != nil {
 			return err
 		}
 		failure = gateway.AsPublishError(target.Publish(ctx, e))
@@ -103,7 +121,7 @@ func (s *auto) Publish(ctx context.Context, e event.Event) error {
 }
 
 // Reachable implements gateway.Sink.
-func (s *auto) Reachable(ctx context.Context) error {
+func (s *search) Reachable(ctx context.Context) error {
 	target, err := s.target(ctx)
 	if err != nil {
 		return err
@@ -112,7 +130,7 @@ func (s *auto) Reachable(ctx context.Context) error {
 }
 
 // note remembers since when the target cannot be reached.
-func (s *auto) note(failure *gateway.PublishError) {
+func (s *search) note(failure *gateway.PublishError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -124,7 +142,7 @@ func (s *auto) note(failure *gateway.PublishError) {
 }
 
 // target is the publisher that was found, or one that is found now.
-func (s *auto) target(ctx context.Context) (gateway.Sink, error) {
+func (s *search) target(ctx context.Context) (gateway.Sink, error) {
 	s.mu.Lock()
 	now := s.now()
 	doubt := !s.failed.IsZero() && now.Sub(s.failed) >= doubtAfter
@@ -142,7 +160,7 @@ func (s *auto) target(ctx context.Context) (gateway.Sink, error) {
 	s.searched = now
 	s.mu.Unlock()
 
-	for _, c := range candidates(s.options.Application) {
+	for _, c := range s.candidates {
 		if s.answers(ctx, c) {
 			return s.use(c)
 		}
@@ -158,7 +176,7 @@ func notFound() error {
 		Detail: "no event publisher of Kyma answers in this cluster: enable the Eventing module (with the gateway in the mesh), or set --sink-kind and --sink-url"}
 }
 
-func (s *auto) answers(ctx context.Context, c candidate) bool {
+func (s *search) answers(ctx context.Context, c candidate) bool {
 	u, err := parseURL(c.base, "/")
 	if err != nil {
 		return false
@@ -170,7 +188,7 @@ func (s *auto) answers(ctx context.Context, c candidate) bool {
 	return status == http.StatusOK || !c.strict && (status == http.StatusNoContent || status == http.StatusNotFound || status == http.StatusMethodNotAllowed)
 }
 
-func (s *auto) use(c candidate) (gateway.Sink, error) {
+func (s *search) use(c candidate) (gateway.Sink, error) {
 	o := s.options
 	o.Kind, o.URL = c.kind, c.base
 	target, err := New(o)

@@ -1,0 +1,32 @@
+// Package eventgateway is the command line of the event gateway. It wires the gateway's parts together.
+package eventgateway
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
+)
+
+// Process runs the command line with this process's arguments, environment and streams and returns the
+// exit code.
+func Process() int { return cli.Process(Main) }
+
+// Main runs the command line and returns the exit code: 0 done, 1 worth another try, 2 configuration.
+func Main(ctx context.Context, args []string, getenv func(string) string, streams cli.Streams) int {
+	root := &cobra.Command{
+		Use:   "event-gateway",
+		Short: "Take events of external systems and hand them to Kyma",
+		Long: `Take events of external systems and hand them to Kyma.
+
+A connector definition says where deliveries arrive, how they prove who sent them and what events they
+become. A 2xx answer means that the events are at the target, or on a persistent disk.
+
+Exit codes: 0 done; 1 failed, worth another try; 2 configuration: somebody has to change something first.`,
+		Version: cli.Version(),
+		Args:    cobra.NoArgs,
+	}
+	root.AddCommand(newServe(streams), newCheck(streams), newBuffer(streams), newDeadLetters(streams))
+	return cli.Execute(ctx, root, args, getenv, streams)
+}

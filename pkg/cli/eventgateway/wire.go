@@ -1,0 +1,170 @@
+package eventgateway
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/event"
+	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/verify"
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/webhook"
+	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
+)
+
+// setup is a definition with its parameters, ready to run.
+type setup struct {
+	definition  *connector.Definition
+	params      *connector.Params
+	application string
+	// routes are in the order of the definition's deliveries.
+	routes []*gateway.Route
+}
+
+// load reads the definition and the parameters and makes the routes, so that whatever is wrong shows
+// before anything is opened.
+func (f *definitionFlags) load() (*setup, error) {
+	if f.connector == "" {
+		return nil, errors.New("--connector is missing: name the file of the connector definition")
+	}
+	d, err := connector.LoadFile(os.DirFS(filepath.Dir(f.connector)), filepath.Base(f.connector))
+	if err != nil {
+		return nil, err
+	}
+	params, err := d.ReadParams(f.params...)
+	if err != nil {
+		return nil, err
+	}
+	if err := supported(d); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.connector, err)
+	}
+	application, err := d.Application.Text(params.Input())
+	if err != nil {
+		return nil, fmt.Errorf("%s: application: %w", f.connector, err)
+	}
+	s := &setup{definition: d, params: params, application: application}
+	for i := range d.Deliveries {
+		delivery := &d.Deliveries[i]
+		stages, err := newStages(d, delivery, params.Input())
+		if err != nil {
+			return nil, fmt.Errorf("%s: delivery %q: %w", f.connector, delivery.Name, err)
+		}
+		route := gateway.NewRoute(delivery.Name, stages)
+		route.Respond = delivery.Respond
+		route.DeadLetterUnknown = delivery.Unknown == "deadLetter"
+		route.Kept = kept(delivery)
+		s.routes = append(s.routes, route)
+	}
+	return s, nil
+}
+
+// supported refuses what a definition may ask for and this gateway cannot do, before it half works.
+func supported(d *connector.Definition) error {
+	if len(d.Deliveries) == 0 {
+		return errors.New("deliveries: the connector has none, so there is nothing to receive: do not run a gateway for it")
+	}
+	if len(d.Relay) > 0 {
+		return errors.New("relay: events from Kyma to the system are not supported by this version of the gateway")
+	}
+	for _, delivery := range d.Deliveries {
+		switch {
+		case delivery.MQTT != nil, delivery.Token != nil:
+			return fmt.Errorf("delivery %q: mqtt is not supported by this version of the gateway", delivery.Name)
+		case delivery.HTTP == nil:
+			return fmt.Errorf("delivery %q: has no transport: add http", delivery.Name)
+		case delivery.HTTP.OpenAPI != "":
+			return fmt.Errorf("delivery %q: http.openapi is not supported by this version of the gateway", delivery.Name)
+		}
+	}
+	return nil
+}
+
+// newStages makes what depends on parameters.
+func newStages(d *connector.Definition, delivery *connector.Delivery, params expression.Input) (gateway.Stages, error) {
+	mapper, err := mapping.New(d, delivery, params)
+	if err != nil {
+		return gateway.Stages{}, err
+	}
+	input := func(d *gateway.Delivery) (expression.Input, error) {
+		return mapper.Input(mapping.Delivery{Header: d.Header, Query: d.Query, Path: d.Path, Body: d.Body})
+	}
+	verifier, err := verify.New(delivery.Verify, params, verify.Options{Input: input})
+	if err != nil {
+		return gateway.Stages{}, err
+	}
+	return gateway.Stages{Verifier: verifier, Mapper: mapper}, nil
+}
+
+// reload makes all stages of new parameters, and puts them in place if all could be made.
+func (s *setup) reload(params *connector.Params) error {
+	all := make([]gateway.Stages, len(s.routes))
+	for i := range s.definition.Deliveries {
+		delivery := &s.definition.Deliveries[i]
+		stages, err := newStages(s.definition, delivery, params.Input())
+		if err != nil {
+			return fmt.Errorf("delivery %q: %w", delivery.Name, err)
+		}
+		all[i] = stages
+	}
+	for i, route := range s.routes {
+		route.Swap(all[i])
+	}
+	s.params = params
+	return nil
+}
+
+// remap maps a dead letter's delivery with the definition of now. What the target would refuse is an error.
+func (s *setup) remap(check func(event.Event) error) func(gateway.Delivery) ([]gateway.Entry, error) {
+	return func(d gateway.Delivery) ([]gateway.Entry, error) {
+		for _, route := range s.routes {
+			if route.Name == d.Route {
+				return gateway.Remap(route.Stages().Mapper, check, d)
+			}
+		}
+		return nil, fmt.Errorf("the definition has no delivery %q any more", d.Route)
+	}
+}
+
+// webhooks are the routes with their transport.
+func (s *setup) webhooks() []webhook.Route {
+	var out []webhook.Route
+	for i, delivery := range s.definition.Deliveries {
+		http := delivery.HTTP
+		out = append(out, webhook.Route{
+			Route: s.routes[i], Path: http.Path, Subpaths: http.Subpaths, TokenInPath: delivery.Verify.PathToken != nil,
+			Accepts: http.Accepts, MaxBody: int64(http.MaxBody), AnswerGet: http.AnswerGet,
+		})
+	}
+	return out
+}
+
+var (
+	headerName = regexp.MustCompile("\\bheader\\(\\s*[\"'`]([^\"'`]+)[\"'`]\\s*\\)")
+	queryName  = regexp.MustCompile("\\bquery\\(\\s*[\"'`]([^\"'`]+)[\"'`]\\s*\\)")
+)
+
+// kept are the headers and query values that the mapping reads: what a delivery needs to be mapped again,
+// and no more.
+func kept(d *connector.Delivery) gateway.Kept {
+	values := []connector.Value{
+		d.Content, d.Ignore, d.Reject, d.OrderBy,
+		d.Event.Type, d.Event.Version, d.Event.ID, d.Event.Source, d.Event.Subject, d.Event.Time, d.Event.Data, d.Event.DataContentType,
+	}
+	for _, rule := range d.Types {
+		values = append(values, rule.When)
+	}
+	k := gateway.Kept{Headers: []string{"Content-Type"}}
+	for _, v := range values {
+		for _, match := range headerName.FindAllStringSubmatch(v.Source(), -1) {
+			k.Headers = append(k.Headers, match[1])
+		}
+		for _, match := range queryName.FindAllStringSubmatch(v.Source(), -1) {
+			k.Query = append(k.Query, match[1])
+		}
+	}
+	return k
+}

@@ -1,0 +1,491 @@
+package buffer
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/telemetry"
+)
+
+// JetStreamOptions describe the streams. A zero value means the default that is named.
+type JetStreamOptions struct {
+	// URL is nats://host:4222 or tls://host:4222; several are separated by commas.
+	URL string
+	// CredentialsFile is a NATS credentials file. Optional.
+	CredentialsFile string
+	// Stream is the name of the stream of events; that of the dead letters ends in "-dead". Gateways that
+	// share the name share the work.
+	Stream string
+	// Replicas of the streams; default 1.
+	Replicas int
+	// Capacity bounds the bytes of each stream; default 1 GiB.
+	Capacity int64
+	// DeadLetterAge is how long dead letters are kept; default 30 days.
+	DeadLetterAge time.Duration
+	Window        Window
+	// LettersOnly takes no events out of the stream: for those who only look after dead letters.
+	LettersOnly bool
+	Logger      *slog.Logger
+}
+
+const (
+	// partitions is the number of events with different keys that can be under way at the same time.
+	partitions = 8
+	// jetStreamAhead bounds the events that one gateway holds of the stream without an order.
+	jetStreamAhead = 64
+	// ackWait is after how long of silence a stream gives an event to somebody else.
+	ackWait = 30 * time.Second
+	// callTimeout bounds each call to NATS.
+	callTimeout = 5 * time.Second
+	// maxRemembered bounds the events that failed and whose tries are counted.
+	maxRemembered = 4096
+)
+
+// JetStream keeps events in a NATS cluster. Its promise is that of the streams: an event is safe when as
+// many servers as the stream has replicas hold it.
+type JetStream struct {
+	o          JetStreamOptions
+	connection *nats.Conn
+	js         jetstream.JetStream
+
+	out     chan *gateway.Item
+	cancel  context.CancelFunc
+	stopped sync.WaitGroup
+
+	ready  atomic.Bool
+	status atomic.Pointer[gateway.BufferStatus]
+	dead   atomic.Pointer[jetstream.Stream]
+
+	mu     sync.Mutex
+	failed map[string]gateway.Item // tries of events that will come again
+}
+
+// OpenJetStream connects. Servers that are away do not keep the gateway from starting: until they answer,
+// Append says that events cannot be taken.
+func OpenJetStream(o JetStreamOptions) (*JetStream, error) {
+	if o.Capacity <= 0 {
+		o.Capacity = 1 << 30
+	}
+	if o.DeadLetterAge <= 0 {
+		o.DeadLetterAge = 30 * 24 * time.Hour
+	}
+	if o.Replicas <= 0 {
+		o.Replicas = 1
+	}
+	if o.Logger == nil {
+		o.Logger = telemetry.Discard()
+	}
+	o.Window = o.Window.withDefaults()
+	if err := checkServers(o.URL); err != nil {
+		return nil, fmt.Errorf("buffer jetstream: %w", err)
+	}
+	if o.Stream == "" || strings.ContainsAny(o.Stream, " .*>/\\\t\r\n") {
+		return nil, fmt.Errorf("buffer jetstream: stream name %q: want letters, digits, - and _: set --buffer-stream", o.Stream)
+	}
+	options := []nats.Option{
+		nats.Name("event-gateway buffer"), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+		nats.Timeout(callTimeout), nats.ReconnectWait(time.Second),
+	}
+	if o.CredentialsFile != "" {
+		options = append(options, nats.UserCredentials(o.CredentialsFile))
+	}
+	connection, err := nats.Connect(o.URL, options...)
+	if err != nil {
+		return nil, fmt.Errorf("buffer jetstream: %w: check --buffer-url and --nats-credentials", err)
+	}
+	js, err := jetstream.New(connection)
+	if err != nil {
+		connection.Close()
+		return nil, fmt.Errorf("buffer jetstream: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	b := &JetStream{o: o, connection: connection, js: js, out: make(chan *gateway.Item), cancel: cancel, failed: map[string]gateway.Item{}}
+	b.status.Store(&gateway.BufferStatus{Capacity: o.Capacity, Problem: errors.New("the streams have not been reached yet")})
+	b.stopped.Go(func() { b.run(ctx) })
+	return b, nil
+}
+
+func checkServers(urls string) error {
+	for raw := range strings.SplitSeq(urls, ",") {
+		u, err := url.Parse(strings.TrimSpace(raw))
+		switch {
+		case err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls":
+			return errors.New("--buffer-url: want nats://host:4222 or tls://host:4222")
+		case u.User != nil:
+			return errors.New("--buffer-url: take user and password out of the URL, and name a credentials file with --nats-credentials")
+		}
+	}
+	return nil
+}
+
+func (b *JetStream) deadStream() string  { return b.o.Stream + "-dead" }
+func (b *JetStream) deadSubject() string { return b.o.Stream + ".dead" }
+
+// subject sends events with a key to one of a few partitions, in which one event at a time is under way.
+func (b *JetStream) subject(key string) string {
+	if key == "" {
+		return b.o.Stream + ".events.any"
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key))
+	return b.o.Stream + ".events." + strconv.Itoa(int(h.Sum32()%partitions))
+}
+
+// run makes the streams, as soon as that is possible, and consumes.
+func (b *JetStream) run(ctx context.Context) {
+	consumers, err := b.prepare(ctx)
+	for wait := time.Second; err != nil; wait = min(2*wait, time.Minute) {
+		b.problem(fmt.Errorf("the streams cannot be used: %w", err))
+		if !sleep(ctx, wait) {
+			return
+		}
+		consumers, err = b.prepare(ctx)
+	}
+	b.ready.Store(true)
+	var group sync.WaitGroup
+	if b.o.LettersOnly {
+		consumers = nil
+	}
+	for i, consumer := range consumers {
+		ahead := 1
+		if i == 0 {
+			ahead = jetStreamAhead
+		}
+		group.Go(func() {
+			(&consumption{buffer: b, consumer: consumer, ahead: ahead, held: map[*lease]struct{}{}}).run(ctx)
+		})
+	}
+	group.Go(func() { b.watch(ctx) })
+	group.Wait()
+}
+
+func (b *JetStream) problem(err error) {
+	s := *b.status.Load()
+	s.Problem = err
+	b.status.Store(&s)
+	b.o.Logger.Warn("the buffer's streams cannot be used", "error", err.Error())
+}
+
+// prepare makes or updates streams and consumers. The first consumer is the one without an order.
+func (b *JetStream) prepare(ctx context.Context) ([]jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, 4*callTimeout)
+	defer cancel()
+	events, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: b.o.Stream, Description: "events that wait to be published", Subjects: []string{b.o.Stream + ".events.*"},
+		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
+		MaxBytes: b.o.Capacity, Duplicates: b.o.Window.Age, Replicas: b.o.Replicas,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", b.o.Stream, err)
+	}
+	dead, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: b.deadStream(), Description: "events that could not be published", Subjects: []string{b.deadSubject()},
+		Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
+		MaxBytes: b.o.Capacity, MaxAge: b.o.DeadLetterAge, Duplicates: min(b.o.DeadLetterAge, time.Hour), Replicas: b.o.Replicas,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", b.deadStream(), err)
+	}
+	b.dead.Store(&dead)
+	var consumers []jetstream.Consumer
+	for i := -1; i < partitions; i++ {
+		name, pending := "any", 1024
+		if i >= 0 {
+			name, pending = strconv.Itoa(i), 1
+		}
+		consumer, err := events.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+			Durable: name, FilterSubject: b.o.Stream + ".events." + name, AckPolicy: jetstream.AckExplicitPolicy,
+			AckWait: ackWait, MaxAckPending: pending, MaxDeliver: -1,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("consumer %s: %w", name, err)
+		}
+		consumers = append(consumers, consumer)
+	}
+	return consumers, nil
+}
+
+// watch keeps the status up to date.
+func (b *JetStream) watch(ctx context.Context) {
+	for {
+		if s, err := b.look(ctx); err != nil {
+			b.problem(err)
+		} else {
+			b.status.Store(&s)
+		}
+		if !sleep(ctx, time.Second) {
+			return
+		}
+	}
+}
+
+func (b *JetStream) look(ctx context.Context) (gateway.BufferStatus, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	s := gateway.BufferStatus{Capacity: b.o.Capacity}
+	for _, name := range []string{b.o.Stream, b.deadStream()} {
+		stream, err := b.js.Stream(ctx, name)
+		if err != nil {
+			return s, fmt.Errorf("stream %s: %w", name, err)
+		}
+		state := stream.CachedInfo().State
+		s.Bytes += int64(state.Bytes)
+		if name == b.o.Stream {
+			s.Waiting = int64(state.Msgs)
+		} else {
+			s.DeadLetters = int64(state.Msgs)
+		}
+	}
+	return s, nil
+}
+
+// Append implements gateway.Buffer. Events that were stored before an error are duplicates when the sender
+// repeats the delivery.
+func (b *JetStream) Append(ctx context.Context, r *gateway.Record) ([]bool, error) {
+	if !b.ready.Load() {
+		return nil, &gateway.UnavailableError{Reason: gateway.ReasonUnavailable, RetryAfter: 5 * time.Second, Err: errors.New("the streams have not been reached yet")}
+	}
+	duplicates := make([]bool, len(r.Entries))
+	for i, id := range idsOf(r) {
+		entry := r.Entries[i]
+		name := ""
+		if entry.Event.ID != "" {
+			name = hex.EncodeToString(id[:])
+		}
+		var err error
+		if duplicates[i], err = b.store(ctx, r.Delivery, entry, name); err != nil {
+			return nil, err
+		}
+	}
+	return duplicates, nil
+}
+
+// store publishes an entry to its stream. The name, if any, is what repetitions are noticed by.
+func (b *JetStream) store(ctx context.Context, d gateway.Delivery, entry gateway.Entry, name string) (duplicate bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	data, err := encodeEntry(d, entry, b.connection.MaxPayload())
+	if err != nil {
+		return false, err
+	}
+	subject := b.subject(entry.Key)
+	if entry.Failure != nil {
+		subject = b.deadSubject()
+	}
+	var options []jetstream.PublishOpt
+	if name != "" {
+		options = append(options, jetstream.WithMsgID(name))
+	}
+	ack, err := b.js.Publish(ctx, subject, data, options...)
+	if err != nil {
+		reason := gateway.ReasonUnavailable
+		var api *jetstream.APIError
+		if errors.As(err, &api) && (api.ErrorCode == 10077 || api.ErrorCode == 10023) { // the stream, or the server's disk
+			reason = gateway.ReasonFull
+		}
+		return false, &gateway.UnavailableError{Reason: reason, RetryAfter: 5 * time.Second, Err: err}
+	}
+	return ack.Duplicate, nil
+}
+
+// encodeEntry is an entry as a message. Where it would be larger than the server takes, the raw body is
+// left out: the event is what counts.
+func encodeEntry(d gateway.Delivery, entry gateway.Entry, limit int64) ([]byte, error) {
+	r := gateway.Record{Delivery: d, Entries: []gateway.Entry{entry}}
+	for {
+		data, err := r.AppendBinary(newFrame(nil, kindEvent))
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case limit <= 0 || int64(len(data)) <= limit-512:
+			return seal(data, 0, 0), nil
+		case r.Delivery.Body == nil || entry.Event.ID == "":
+			return nil, &gateway.PublishError{Reason: gateway.ReasonTooLarge, Permanent: true, Detail: fmt.Sprintf("the event takes %d bytes, the buffer takes at most %d", len(data), limit)}
+		}
+		r.Delivery.Body = nil
+	}
+}
+
+func decodeEntry(data []byte) (*gateway.Record, error) {
+	f, err := openFrame(kindEvent, 0, data)
+	if err != nil {
+		return nil, err
+	}
+	r, err := gateway.DecodeRecord(f.payload)
+	if err != nil || len(r.Entries) != 1 {
+		return nil, errDamaged
+	}
+	return r, nil
+}
+
+// Next implements gateway.Queue.
+func (b *JetStream) Next(ctx context.Context) (*gateway.Item, error) {
+	select {
+	case item := <-b.out:
+		return item, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Settle implements gateway.Queue.
+func (b *JetStream) Settle(item *gateway.Item, s gateway.Settlement) {
+	l := item.Handle.(*lease)
+	defer func() { l.consumption.done <- l }()
+	if s.Failure != nil {
+		entry := *item.Entry()
+		entry.Failure = s.Failure
+		if _, err := b.store(context.Background(), item.Record.Delivery, entry, "dead-"+l.name); err != nil {
+			b.o.Logger.Error("a dead letter cannot be kept; the event is tried again", "error", err.Error())
+			s.Retry = callTimeout
+		}
+	}
+	if s.Retry > 0 {
+		b.remember(l.name, *item)
+		_ = l.message.NakWithDelay(s.Retry) // without it, the event comes again after ackWait
+		return
+	}
+	b.remember(l.name, gateway.Item{})
+	_ = l.message.Ack() // without it, the event is published again, with the same id
+}
+
+// remember counts an event's tries while it is not here. An empty item forgets them.
+func (b *JetStream) remember(name string, item gateway.Item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if item.Failures == 0 || len(b.failed) >= maxRemembered {
+		delete(b.failed, name)
+		return
+	}
+	item.Record, item.Handle = nil, nil
+	b.failed[name] = item
+}
+
+func (b *JetStream) recall(name string) gateway.Item {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failed[name]
+}
+
+// Status implements gateway.Buffer.
+func (b *JetStream) Status() gateway.BufferStatus {
+	s := *b.status.Load()
+	if s.Problem == nil && s.Bytes >= s.Capacity {
+		s.Problem = errors.New("the buffer is full: enlarge its capacity, or see to it that the target takes events")
+	}
+	return s
+}
+
+// Close implements gateway.Buffer.
+func (b *JetStream) Close() error {
+	b.cancel()
+	b.stopped.Wait()
+	err := b.connection.FlushTimeout(callTimeout)
+	if errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionReconnecting) || errors.Is(err, nats.ErrTimeout) {
+		err = nil // what is not acknowledged comes again
+	}
+	b.connection.Close()
+	return err
+}
+
+// lease is an event that this gateway holds of a stream.
+type lease struct {
+	consumption *consumption
+	message     jetstream.Msg
+	name        string
+	item        *gateway.Item
+}
+
+// consumption takes events of one consumer and keeps them leased until they are settled.
+type consumption struct {
+	buffer   *JetStream
+	consumer jetstream.Consumer
+	ahead    int
+
+	held    map[*lease]struct{}
+	pending []*lease
+	done    chan *lease
+}
+
+func (c *consumption) run(ctx context.Context) {
+	c.done = make(chan *lease, c.ahead+1)
+	keep := time.NewTicker(ackWait / 3)
+	defer keep.Stop()
+	retry := time.NewTimer(0)
+	defer retry.Stop()
+	var messages <-chan jetstream.Msg
+	fetch := false
+	for {
+		if messages == nil && fetch && len(c.held) < c.ahead {
+			batch, err := c.consumer.Fetch(c.ahead-len(c.held), jetstream.FetchMaxWait(callTimeout))
+			if err != nil {
+				fetch = false
+				retry.Reset(time.Second)
+			} else {
+				messages = batch.Messages()
+			}
+		}
+		var out chan *gateway.Item
+		var head *gateway.Item
+		if len(c.pending) > 0 {
+			out, head = c.buffer.out, c.pending[0].item
+		}
+		select {
+		case message, ok := <-messages:
+			if !ok {
+				messages = nil
+				continue
+			}
+			c.take(message)
+		case out <- head:
+			c.pending = c.pending[1:]
+		case l := <-c.done:
+			delete(c.held, l)
+		case <-keep.C:
+			for l := range c.held {
+				_ = l.message.InProgress()
+			}
+		case <-retry.C:
+			fetch = true
+		case <-ctx.Done():
+			for _, l := range c.pending {
+				_ = l.message.Nak() // another gateway can have it at once
+			}
+			return
+		}
+	}
+}
+
+func (c *consumption) take(message jetstream.Msg) {
+	meta, err := message.Metadata()
+	if err != nil {
+		return
+	}
+	record, err := decodeEntry(message.Data())
+	if err != nil {
+		c.buffer.o.Logger.Error("a message of the buffer is damaged and cannot be published", "sequence", meta.Sequence.Stream)
+		_ = message.Term()
+		return
+	}
+	l := &lease{consumption: c, message: message, name: strconv.FormatUint(meta.Sequence.Stream, 10)}
+	item := c.buffer.recall(l.name)
+	item.Record, item.Handle = record, l
+	l.item = &item
+	c.held[l] = struct{}{}
+	c.pending = append(c.pending, l)
+}

@@ -1,0 +1,102 @@
+package buffer_test
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/buffer"
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/gatewaytest"
+)
+
+func startNATS(t *testing.T, port int, dir string) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true})
+	require.NoError(t, err)
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	require.True(t, s.ReadyForConnections(patience))
+	return s
+}
+
+func openJetStream(t *testing.T, url string) *buffer.JetStream {
+	t.Helper()
+	b, err := buffer.OpenJetStream(buffer.JetStreamOptions{URL: url, Stream: "c4c-events", Capacity: 16 << 20})
+	require.NoError(t, err)
+	return b
+}
+
+func startJetStream(t *testing.T, sink *gatewaytest.Sink) harness {
+	t.Helper()
+	b := openJetStream(t, startNATS(t, server.RANDOM_PORT, t.TempDir()).ClientURL())
+	dispatch(t, b, sink)
+	require.Eventually(t, func() bool { return b.Status().Problem == nil }, patience, time.Millisecond)
+	return harness{buffer: b, sink: sink}
+}
+
+func TestJetStreamStartsBeforeItsServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := startNATS(t, server.RANDOM_PORT, dir)
+	url, port := first.ClientURL(), first.Addr().(*net.TCPAddr).Port
+	first.Shutdown()
+	first.WaitForShutdown()
+
+	sink := &gatewaytest.Sink{}
+	b := openJetStream(t, url)
+	dispatch(t, b, sink)
+	_, err := b.Append(context.Background(), record("early"))
+	var away *gateway.UnavailableError
+	require.ErrorAs(t, err, &away)
+	assert.Error(t, b.Status().Problem)
+
+	startNATS(t, port, dir)
+	require.Eventually(t, func() bool {
+		_, err := b.Append(context.Background(), record("late"))
+		return err == nil
+	}, patience, 10*time.Millisecond)
+	harness{buffer: b, sink: sink}.arrived(t, "late")
+}
+
+func TestGatewaysShareAStream(t *testing.T) {
+	t.Parallel()
+	url := startNATS(t, server.RANDOM_PORT, t.TempDir()).ClientURL()
+	sink := &gatewaytest.Sink{}
+	first, second := openJetStream(t, url), openJetStream(t, url)
+	dispatch(t, first, sink)
+	dispatch(t, second, sink)
+	for _, b := range []*buffer.JetStream{first, second} {
+		require.Eventually(t, func() bool { return b.Status().Problem == nil }, patience, time.Millisecond)
+	}
+	for _, b := range []*buffer.JetStream{first, second} {
+		_, err := b.Append(context.Background(), record("a"))
+		require.NoError(t, err)
+	}
+	harness{sink: sink}.arrived(t, "a")
+}
+
+func TestBadJetStreamOptionsAreNamed(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		o    buffer.JetStreamOptions
+		err  string
+	}{
+		{"scheme", buffer.JetStreamOptions{URL: "http://x", Stream: "s"}, "buffer jetstream: --buffer-url: want nats://host:4222 or tls://host:4222"},
+		{"password", buffer.JetStreamOptions{URL: "nats://u:hunter2@x", Stream: "s"}, "buffer jetstream: --buffer-url: take user and password out of the URL, and name a credentials file with --nats-credentials"},
+		{"stream", buffer.JetStreamOptions{URL: "nats://x", Stream: "a.b"}, `buffer jetstream: stream name "a.b": want letters, digits, - and _: set --buffer-stream`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := buffer.OpenJetStream(tt.o)
+			assert.EqualError(t, err, tt.err)
+		})
+	}
+}
