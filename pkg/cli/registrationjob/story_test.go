@@ -52,6 +52,7 @@ func TestStories(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("C4C", definition)
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // programs with the race detector wait a second at their end
 			return setUp(env)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
