@@ -2,6 +2,7 @@ package addon
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -75,6 +76,11 @@ func ListArchive(r io.Reader, limits Limits) ([]ArchiveEntry, error) {
 			Plain: h.Uid == 0 && h.Gid == 0 && h.Uname == "" && h.Gname == "" && h.ModTime.Unix() == 0 && unzipped.ModTime.IsZero(),
 		})
 	}
+}
+
+// ReadArchiveBytes is ReadArchive for an archive in memory, with the default limits.
+func ReadArchiveBytes(data []byte) (Tree, error) {
+	return ReadArchive(bytes.NewReader(data), DefaultLimits())
 }
 
 type archiveReader struct {

@@ -174,3 +174,13 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestConvertTurnsTextsIntoWhatTheFormAsksFor(t *testing.T) {
+	t.Parallel()
+	schema, err := Parse([]byte(`{"properties": {"flag": {"type": "boolean"}, "size": {"type": "integer"}, "text": {"type": "string"}}}`))
+	require.NoError(t, err)
+	given := map[string]any{"flag": "true", "size": "12", "text": "true", "other": "1"}
+	assert.Equal(t, map[string]any{"flag": true, "size": int64(12), "text": "true", "other": "1"}, schema.Convert(given))
+	assert.Equal(t, map[string]any{"flag": "maybe", "size": 3}, schema.Convert(map[string]any{"flag": "maybe", "size": 3}))
+	assert.Equal(t, "true", given["flag"], "what was given stays as it was")
+}

@@ -1,0 +1,15 @@
+// Command addonctl makes, checks, builds and tries add-ons for Helm Broker.
+package main
+
+import (
+	"io"
+	"log"
+	"os"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/cli/addonctl"
+)
+
+func main() {
+	log.SetOutput(io.Discard) // Helm's libraries chat there; what matters comes as an error
+	os.Exit(addonctl.Process())
+}
