@@ -113,9 +113,9 @@ func TestHooks(t *testing.T) {
 		}
 		assert.Contains(t, o.hook.DeletePolicies, release.HookBeforeHookCreation, o.id())
 	}
-	assert.ElementsMatch(t, []string{"pre-install", "pre-upgrade", "post-install", "post-upgrade", "pre-delete", "test"}, sortedKeys(hooks))
+	assert.ElementsMatch(t, []string{"pre-install", "pre-upgrade", "pre-rollback", "post-install", "post-upgrade", "post-rollback", "pre-delete", "test"}, sortedKeys(hooks))
 
-	job := map[string]string{"pre-install": "my-c4c-prepare", "pre-upgrade": "my-c4c-prepare", "post-install": "my-c4c-apply", "post-upgrade": "my-c4c-apply", "pre-delete": "my-c4c-delete"}
+	job := map[string]string{"pre-install": "my-c4c-prepare", "pre-upgrade": "my-c4c-prepare", "pre-rollback": "my-c4c-prepare", "post-rollback": "my-c4c-apply", "post-install": "my-c4c-apply", "post-upgrade": "my-c4c-apply", "pre-delete": "my-c4c-delete"}
 	for event, name := range job {
 		jobs := hooks[event].ofKind("Job")
 		require.Len(t, jobs, 1, event)

@@ -7,7 +7,7 @@
 {{- if $c.Values.registration.enabled }}
 
 What is registered, how to call it, and what is left to do at the system's side:
-  kubectl -n {{ $namespace }} get configmap {{ include "common.name" (list $c "status") }} -o yaml
+  kubectl -n {{ $namespace }} get configmap {{ include "common.name" (list $c "status") }} -o jsonpath='{.data.report}'
 {{- end }}
 {{- if include "common.deliveries" $c }}
 {{- if ne (include "common.exposureType" $c) "none" }}

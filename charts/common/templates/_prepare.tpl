@@ -4,7 +4,7 @@ what it needs before the release's own objects exist.
 */}}
 {{- define "common.prepare" -}}
 {{- if include "common.paramsOf" (list . "generated") -}}
-{{- $events := "pre-install,pre-upgrade" -}}
+{{- $events := "pre-install,pre-upgrade,pre-rollback" -}}
 {{- $name := include "common.name" (list . "prepare") -}}
 {{- $definition := include "common.name" (list . "definition") -}}
 {{- if .Values.registration.hooks -}}

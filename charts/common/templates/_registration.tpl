@@ -1,11 +1,11 @@
-{{/* Registers the APIs and events: a Job after install and upgrade, and a CronJob that repeats it. */}}
+{{/* Registers the APIs and events: a Job after install, upgrade and rollback, and a CronJob that repeats it. */}}
 {{- define "common.registration" -}}
 {{- if .Values.registration.enabled -}}
 {{- $registration := .Values.registration -}}
 {{- $policy := $registration.policy -}}
 {{ include "common.rights" (dict "c" . "job" "apply" "remove" (eq $policy "sync") "hook" "") }}
 ---
-{{ include "common.registrationJob" (dict "c" . "job" "apply" "policy" $policy "hook" (dict "events" "post-install,post-upgrade" "weight" 0 "remove" false)) }}
+{{ include "common.registrationJob" (dict "c" . "job" "apply" "policy" $policy "hook" (dict "events" "post-install,post-upgrade,post-rollback" "weight" 0 "remove" false)) }}
 {{- if $registration.reconcile.enabled }}
 ---
 {{- $remove := and (eq $policy "sync") $registration.reconcile.allowDelete -}}
