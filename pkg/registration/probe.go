@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
 )
 
@@ -57,10 +58,8 @@ func (p *prober) run(ctx context.Context) survey {
 			perAPI[i] = []*candidate{p.system.candidate(api, api.ID, p.system.in)}
 			return
 		}
-		if !api.Enabled.Uses("item", "itemJSON", "index") {
-			if enabled, err := api.Enabled.Bool(p.system.in, true); err == nil && !enabled {
-				return
-			}
+		if switchedOff(api, p.system.in) {
+			return
 		}
 		found := p.discover(ctx, api)
 		perAPI[i] = found.candidates
@@ -82,6 +81,15 @@ func (p *prober) run(ctx context.Context) survey {
 	})
 	markDuplicates(out.apis)
 	return out
+}
+
+// switchedOff says whether the parameters switch a whole discovery off.
+func switchedOff(api *connector.API, in expression.Input) bool {
+	if api.Enabled.Uses("item", "itemJSON", "index") {
+		return false // that is a question for each item
+	}
+	enabled, err := api.Enabled.Bool(in, true)
+	return err == nil && !enabled
 }
 
 // each calls do for 0 to n-1, at most parallel at a time, and waits.

@@ -146,7 +146,9 @@ func (r *run) survey(ctx context.Context) {
 		for i := range r.Definition.APIs {
 			api := &r.Definition.APIs[i]
 			if api.Discover != nil {
-				r.desired.Incomplete = "the system's APIs could not be listed"
+				if !switchedOff(api, r.Params.Input()) {
+					r.brokenListing(brokenListing{name: api.Discover.Get.Source(), found: f})
+				}
 				continue
 			}
 			r.wanted++

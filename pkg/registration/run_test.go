@@ -16,6 +16,8 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration/registrationtest"
+	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
+	"github.com/kyma-connectors/kyma-connectors/pkg/secret/secrettest"
 )
 
 const twoAPIs = `
@@ -494,6 +496,50 @@ func TestBadSystemURLs(t *testing.T) {
 	}
 }
 
+func TestABadSystemURLFailsADiscoveryToo(t *testing.T) {
+	t.Parallel()
+	const parts = `apis: [{name: '=item("name")', kind: rest, path: /x, enabled: '=param("all") == "true"', discover: {get: /list, id: '=item("id")'}}]`
+	for all, want := range map[string][]string{"true": {"discovery failed misconfigured"}, "false": {}} {
+		f := newFixture(t, parts, "old_path=https://", "all="+all)
+		f.options.Definition = defineWith(t, strings.Replace(header, `=param("system_url")`, `=param("old_path")`, 1), parts)
+		assert.Equal(t, want, outcomes(f.run(t)))
+	}
+}
+
+// Whatever goes wrong, and whoever repeats a secret: it is not repeated here.
+func TestNothingLeaks(t *testing.T) {
+	t.Parallel()
+	leaky := errors.New("sent " + password + " to the API server")
+	tests := map[string]func(f *fixture){
+		"a system that quotes the request": func(f *fixture) { f.system.on("/a/", answer(500, password)); f.system.on("/b", answer(400, password)) },
+		"a login page with the password":   func(f *fixture) { f.system.on("/a/", answer(200, "<html>"+password)) },
+		"a redirect with the password": func(f *fixture) {
+			f.system.on("/a/", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Location", "https://"+user+":"+password+"@login.example/"+password+"?p="+password)
+				w.WriteHeader(http.StatusFound)
+			})
+		},
+		"malformed JSON":                  func(f *fixture) { f.system.on("/a/", answer(200, `{"`+password)) },
+		"a system that is gone":           func(f *fixture) { f.system.Close() },
+		"an untrusted system":             func(f *fixture) { f.deps.HTTP = untrusting() },
+		"a catalog that quotes":           func(f *fixture) { f.catalog.ListError = leaky },
+		"a catalog that refuses":          func(f *fixture) { f.catalog.ListError = &registration.ConfigError{What: "bad", Next: "do", Err: leaky} },
+		"a write that quotes":             func(f *fixture) { f.catalog.ApplyError = func(registration.Change) error { return leaky } },
+		"a state that quotes on loading":  func(f *fixture) { f.state.LoadError = leaky },
+		"a state that quotes on saving":   func(f *fixture) { f.state.SaveError = leaky },
+		"nothing goes wrong":              func(*fixture) {},
+		"nothing goes wrong, only a plan": func(f *fixture) { f.options.DryRun = true },
+	}
+	for name, spoil := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := healthy(t)
+			spoil(f)
+			assertNoSecrets(t, f, f.run(t))
+		})
+	}
+}
+
 func TestAuthentication(t *testing.T) {
 	t.Parallel()
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
@@ -703,8 +749,7 @@ apis:
 	assert.Equal(t, "7", f.catalog.Entries()[0].Service.API.Query["tag"][0].Reveal())
 }
 
-// assertNoSecrets looks for every secret, plain and in the forms in which requests carry it, in everything
-// that a run puts out.
+// assertNoSecrets looks for every secret, in every form, in everything that a run puts out.
 func assertNoSecrets(t *testing.T, f *fixture, report *registration.Report) {
 	t.Helper()
 	var out strings.Builder
@@ -714,7 +759,6 @@ func assertNoSecrets(t *testing.T, f *fixture, report *registration.Report) {
 	require.NoError(t, err)
 	fmt.Fprint(&out, status, report.TerminationMessage(), f.logs.String())
 	fmt.Fprintf(&out, "%+v %#v", report, report)
-	for _, s := range []string{password, apiKey, base64.StdEncoding.EncodeToString([]byte(user + ":" + password)), "t0ken-of"} {
-		assert.NotContains(t, out.String(), s)
-	}
+	basic := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
+	secrettest.AssertNoLeak(t, out.String(), secret.New(password), secret.New(apiKey), secret.New(basic), secret.New("t0ken-of"))
 }

@@ -200,6 +200,28 @@ func TestErrorsSayWhyAndHideCredentials(t *testing.T) {
 	assert.NotContains(t, err.Error(), "hunter2")
 }
 
+// transport answers without a network.
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestUnknownHostsAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	var waited pauses
+	client := httpclient.New(httpclient.Options{
+		Transport: transport(func(*http.Request) (*http.Response, error) {
+			calls++
+			return nil, &net.DNSError{Err: "no such host", Name: "host", IsNotFound: true}
+		}),
+		Retry: httpclient.Retry{Attempts: 3, Wait: waited.wait},
+	})
+	_, err := client.Do(t.Context(), httpclient.Request{URL: "https://host/path"})
+	assertKind(t, httpclient.DNS, err)
+	assert.EqualError(t, err, "GET https://host/path: the host name cannot be resolved")
+	assert.Equal(t, 3, calls)
+}
+
 func TestTheCallersContextEndsTheCall(t *testing.T) {
 	t.Parallel()
 	server := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
