@@ -24,7 +24,7 @@ func TestCapabilitiesAreThoseOfTheSimulatedKyma(t *testing.T) {
 			t.Cleanup(kyma.Close)
 			api := httptest.NewServer(kyma.KubeAPI())
 			t.Cleanup(api.Close)
-			c := newCluster(api.URL, secret.Text{})
+			c := newCluster(api.URL, secret.Text{}, api.Client())
 
 			version, kinds := Capabilities(generation)
 			status, answer, err := c.call(t.Context(), "GET", "/version", nil)

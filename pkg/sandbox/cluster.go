@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -40,8 +39,8 @@ type resource struct {
 	Namespaced bool   `json:"namespaced"`
 }
 
-func newCluster(url string, token secret.Text) *cluster {
-	return &cluster{url: url, token: token, client: &http.Client{Timeout: 10 * time.Second}, resources: map[string][]resource{}}
+func newCluster(url string, token secret.Text, client *http.Client) *cluster {
+	return &cluster{url: url, token: token, client: client, resources: map[string][]resource{}}
 }
 
 // errNotServed says that the API does not know a kind.
@@ -277,17 +276,4 @@ func judge(status int, answer []byte, err error) error {
 	}
 	_ = json.Unmarshal(answer, &reason) // without a message, the status has to do
 	return fmt.Errorf("simulated cluster answers %d: %s", status, reason.Message)
-}
-
-// kubeconfig is how a process reaches the API.
-func (c *cluster) kubeconfig(namespace string, token secret.Text) ([]byte, error) {
-	named := func(name, key string, value any) []any { return []any{map[string]any{"name": name, key: value}} }
-	return yaml.Marshal(map[string]any{
-		"apiVersion":      "v1",
-		"kind":            "Config",
-		"current-context": "sandbox",
-		"clusters":        named("sandbox", "cluster", map[string]any{"server": c.url}),
-		"users":           named("sandbox", "user", map[string]any{"token": token.Reveal()}),
-		"contexts":        named("sandbox", "context", map[string]any{"cluster": "sandbox", "user": "sandbox", "namespace": namespace}),
-	})
 }

@@ -104,16 +104,21 @@ func (t *trial) arrives(ctx context.Context, before int, want sample.Event) erro
 	return err
 }
 
-// wait looks again and again, until what is waited for is there, arrival is over or ctx ends.
+// wait looks again and again, until what is waited for is there, the time for it is over or ctx ends.
 func (t *trial) wait(ctx context.Context, done func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, arrival)
+	patience := arrival
+	if t.waitedInVain {
+		patience = afterFailure
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	for !done() {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waited %s in vain", arrival)
+			t.waitedInVain = true
+			return fmt.Errorf("waited %s in vain", patience)
 		case <-ticker.C:
 		}
 	}

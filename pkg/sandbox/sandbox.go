@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +18,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/provision"
 	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/pod"
@@ -27,6 +26,9 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
 	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
 )
+
+// apiHost is the name of the Kubernetes API in every cluster.
+const apiHost = "kubernetes.default.svc"
 
 const (
 	readyTimeout = 30 * time.Second
@@ -63,7 +65,6 @@ type Sandbox struct {
 	proxy   *proxy.Proxy
 	kyma    *simulator.Kyma
 	system  simulator.System
-	kubeAPI *http.Server
 	cluster *cluster
 	access  *access
 	machine *pod.Machine
@@ -113,11 +114,8 @@ func (s *Sandbox) start(ctx context.Context) error {
 		return err
 	}
 	s.access = newAccess()
-	address, err := s.serveKubeAPI(s.access.handler(s.kyma.KubeAPI(), token))
-	if err != nil {
-		return err
-	}
-	s.cluster = newCluster("http://"+address, token)
+	s.proxy.Handle(apiHost+":443", s.access.handler(s.kyma.KubeAPI(), token))
+	s.cluster = newCluster("https://"+apiHost, token, s.proxy.Client())
 	s.network = &network{namespace: release.Namespace}
 	s.proxy.HandleAll(s.kyma.Hosts)
 	s.proxy.HandleAll(s.system.Hosts)
@@ -129,25 +127,12 @@ func (s *Sandbox) start(ctx context.Context) error {
 	return err
 }
 
-// serveKubeAPI opens the simulated Kubernetes API on loopback.
-func (s *Sandbox) serveKubeAPI(handler http.Handler) (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("open the simulated Kubernetes API on loopback: %w", err)
-	}
-	// No time-out for answers: a watch has none.
-	s.kubeAPI = &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       time.Minute,
-		ErrorLog:          slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
-	}
-	go func() { _ = s.kubeAPI.Serve(listener) }()
-	return listener.Addr().String(), nil
-}
-
 func (s *Sandbox) newMachine() error {
 	if err := os.WriteFile(filepath.Join(s.dir, "ca.crt"), s.proxy.CA(), 0o600); err != nil {
+		return err
+	}
+	// For people who look into the cluster while it is up.
+	if _, err := s.kubeconfig("kubeconfig", s.options.Release.Namespace, s.cluster.token); err != nil {
 		return err
 	}
 	s.machine = &pod.Machine{
@@ -174,13 +159,28 @@ func (s *Sandbox) environment(p *corev1.Pod) ([]string, error) {
 	if mount := p.Spec.AutomountServiceAccountToken; mount != nil && !*mount {
 		return env, nil
 	}
-	token := s.access.token(p.Namespace, p.Spec.ServiceAccountName)
-	kubeconfig, err := s.cluster.kubeconfig(p.Namespace, token)
-	if err != nil {
-		return nil, err
+	file, err := s.kubeconfig("kubeconfig."+p.Name, p.Namespace, s.access.token(p.Namespace, p.Spec.ServiceAccountName))
+	return append(env, "KUBECONFIG="+file), err
+}
+
+// kubeconfig writes the file by which a process reaches the Kubernetes API, through the proxy.
+func (s *Sandbox) kubeconfig(name, namespace string, token secret.Text) (string, error) {
+	named := func(key string, value map[string]any) []any {
+		return []any{map[string]any{"name": "sandbox", key: value}}
 	}
-	file := filepath.Join(s.dir, "kubeconfig."+p.Name)
-	return append(env, "KUBECONFIG="+file), os.WriteFile(file, kubeconfig, 0o600)
+	data, err := yaml.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "Config", "current-context": "sandbox",
+		"clusters": named("cluster", map[string]any{
+			"server": "https://" + apiHost, "proxy-url": s.proxy.URL(), "certificate-authority": filepath.Join(s.dir, "ca.crt"),
+		}),
+		"users":    named("user", map[string]any{"token": token.Reveal()}),
+		"contexts": named("context", map[string]any{"cluster": "sandbox", "user": "sandbox", "namespace": namespace}),
+	})
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(s.dir, name)
+	return file, os.WriteFile(file, data, 0o600)
 }
 
 // redactor knows the values of all Secrets that are in the cluster or have been.
@@ -208,9 +208,6 @@ func (s *Sandbox) redactor() *secret.Redactor {
 func (s *Sandbox) Close() error {
 	s.stopPods()
 	var errs []error
-	if s.kubeAPI != nil {
-		errs = append(errs, s.kubeAPI.Close())
-	}
 	if s.system != nil {
 		s.system.Close()
 	}

@@ -26,6 +26,8 @@ import (
 const (
 	// arrival is how long an event may take from the gateway's answer to its subscriber.
 	arrival = 15 * time.Second
+	// afterFailure is how long each further one may take when one has not arrived.
+	afterFailure = time.Second
 	// poll is the pause between two looks at what arrived.
 	poll = 5 * time.Millisecond
 	// farewell is how long the removal may take.
@@ -55,8 +57,8 @@ type Trial struct {
 type Running struct {
 	// Dir is the sandbox's directory; logs are in pods/<pod>/logs.
 	Dir string
-	// Proxy and CA reach every host that is simulated.
-	Proxy, CA string
+	// Proxy and CA reach every host that is simulated, Kubeconfig the Kubernetes API as administrator.
+	Proxy, CA, Kubeconfig string
 	// Deliveries are the ways in.
 	Deliveries []Entrance
 	// APIs are the registered APIs and the addresses that workloads call them by.
@@ -91,6 +93,8 @@ type trial struct {
 	workload *workload
 	client   *http.Client
 	app      string
+
+	waitedInVain bool
 }
 
 // Try installs the release in a sandbox, checks that it does what it is for, and removes it. The report
@@ -489,7 +493,7 @@ func (t *trial) unsubscribe(ctx context.Context) error {
 // running is what a person may use.
 func (t *trial) running() *Running {
 	r := &Running{
-		Dir: t.sandbox.dir, Proxy: t.sandbox.proxy.URL(), CA: filepath.Join(t.sandbox.dir, "ca.crt"),
+		Dir: t.sandbox.dir, Proxy: t.sandbox.proxy.URL(), CA: filepath.Join(t.sandbox.dir, "ca.crt"), Kubeconfig: filepath.Join(t.sandbox.dir, "kubeconfig"),
 		APIs: t.report.Calls, ParamsDirs: t.places,
 	}
 	for i := range t.Definition.Deliveries {
