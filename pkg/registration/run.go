@@ -108,6 +108,7 @@ func (r *run) do(ctx context.Context) {
 	r.report.Application = application
 	r.builder = builder{definition: r.Definition, identity: identity{application, r.Instance}}
 
+	r.Log.Info("asking the system and Kyma", "application", application, "backend", r.Catalog.Name())
 	type listed struct {
 		services []Registered
 		err      error
