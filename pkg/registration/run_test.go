@@ -189,7 +189,7 @@ func TestOneFailureNeverHidesAnother(t *testing.T) {
 	f.system.on("/api-2/", answer(500, password))
 	f.system.on("/api-4/", answer(403, password))
 	f.system.on("/api-6/", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	report := registration.Run(ctx, f.options, f.deps)
 

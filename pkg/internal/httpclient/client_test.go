@@ -184,7 +184,11 @@ func TestErrorsSayWhyAndHideCredentials(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			client := httpclient.New(httpclient.Options{Timeout: 200 * time.Millisecond, Retry: httpclient.Retry{Attempts: 1}})
+			options := httpclient.Options{Retry: httpclient.Retry{Attempts: 1}}
+			if tt.kind == httpclient.Timeout {
+				options.Timeout = 50 * time.Millisecond
+			}
+			client := httpclient.New(options)
 			address := tt.url
 			if tt.name != "no host" {
 				address = withSecrets(tt.url)
