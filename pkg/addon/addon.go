@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+	node "go.yaml.in/yaml/v3" // keeps the order of keys
 	"sigs.k8s.io/yaml"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
@@ -193,6 +194,23 @@ func (a *Addon) Definition() (*connector.Definition, error) {
 		return nil, fmt.Errorf("%s: chart/%s/%s: %w", a.Name(), a.ChartName, DefinitionDir, err)
 	}
 	return d, nil
+}
+
+// ParameterNames are the names of the definition's parameters, in the order of the file; empty where there
+// is no definition that can be read.
+func (a *Addon) ParameterNames() []string {
+	data, _ := a.Chart.Read(path.Join(DefinitionDir, connector.FileName))
+	var file struct {
+		Parameters node.Node `yaml:"parameters"`
+	}
+	if node.Unmarshal(data, &file) != nil || file.Parameters.Kind != node.MappingNode {
+		return nil
+	}
+	var names []string
+	for i := 0; i < len(file.Parameters.Content); i += 2 {
+		names = append(names, file.Parameters.Content[i].Value)
+	}
+	return names
 }
 
 // HasDefinition says whether the chart holds a connector definition.

@@ -39,6 +39,7 @@ func TestLoadReadsWhatTheBrokerReads(t *testing.T) {
 	definition, err := a.Definition()
 	require.NoError(t, err)
 	assert.Equal(t, "demo", definition.Metadata.Name)
+	assert.Equal(t, []string{"system_url", "api_key", "application_name", "event_token"}, a.ParameterNames(), "in the order of the file")
 
 	plan, err := a.Plan("default")
 	require.NoError(t, err)

@@ -3,7 +3,6 @@ package form
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,11 +24,43 @@ type Property struct {
 }
 
 type document struct {
-	Schema               string              `json:"$schema"`
-	Type                 string              `json:"type"`
-	AdditionalProperties bool                `json:"additionalProperties"`
-	Required             []string            `json:"required,omitempty"`
-	Properties           map[string]Property `json:"properties"`
+	Schema               string     `json:"$schema"`
+	Type                 string     `json:"type"`
+	AdditionalProperties bool       `json:"additionalProperties"`
+	Required             []string   `json:"required,omitempty"`
+	Properties           properties `json:"properties"`
+}
+
+// properties are fields in the order in which a person reads them.
+type properties []namedProperty
+
+type namedProperty struct {
+	name string
+	Property
+}
+
+// MarshalJSON implements json.Marshaler.
+func (ps properties) MarshalJSON() ([]byte, error) {
+	var out bytes.Buffer
+	out.WriteByte('{')
+	for i, p := range ps {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		name, err := compact(p.name)
+		if err != nil {
+			return nil, err
+		}
+		property, err := compact(p.Property)
+		if err != nil {
+			return nil, err
+		}
+		out.Write(name)
+		out.WriteByte(':')
+		out.Write(property)
+	}
+	out.WriteByte('}')
+	return out.Bytes(), nil
 }
 
 // The patterns of the kinds, in the syntax that JSON Schema and RE2 share. They let nothing through that
@@ -40,17 +71,30 @@ const (
 	namePattern     = `[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*`
 )
 
+// Parameters are the parameters of a connector in the order of its definition.
+type Parameters []NamedParameter
+
+// NamedParameter is a parameter with its name.
+type NamedParameter struct {
+	Name string
+	connector.Parameter
+}
+
 // Generate makes the form of a connector's parameters. The same parameters give the same bytes.
-func Generate(parameters map[string]connector.Parameter) ([]byte, error) {
-	d := document{Schema: Draft, Type: "object", Properties: map[string]Property{}}
-	for _, name := range slices.Sorted(maps.Keys(parameters)) {
-		p := parameters[name]
-		d.Properties[name] = formProperty(p)
+func Generate(parameters Parameters) ([]byte, error) {
+	d := document{Schema: Draft, Type: "object"}
+	for _, p := range parameters {
+		d.Properties = append(d.Properties, namedProperty{p.Name, formProperty(p.Parameter)})
 		if p.Required {
-			d.Required = append(d.Required, name)
+			d.Required = append(d.Required, p.Name)
 		}
 	}
-	return encode(d)
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(d)
+	return out.Bytes(), err
 }
 
 func formProperty(p connector.Parameter) Property {
@@ -163,11 +207,11 @@ func DefaultValue(p connector.Parameter) string {
 	return strconv.Quote(p.Default)
 }
 
-func encode(v any) ([]byte, error) {
+// compact writes JSON without escapes for HTML.
+func compact(v any) ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
 	err := e.Encode(v)
-	return out.Bytes(), err
+	return bytes.TrimSpace(out.Bytes()), err
 }

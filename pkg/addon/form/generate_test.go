@@ -32,8 +32,7 @@ func TestGenerate(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			parameters := map[string]connector.Parameter{"p": test.parameter}
-			data, err := Generate(parameters)
+			data, err := Generate(Parameters{{"p", test.parameter}})
 			require.NoError(t, err)
 			var got struct{ Properties map[string]json.RawMessage }
 			require.NoError(t, json.Unmarshal(data, &got))
@@ -70,7 +69,7 @@ func TestGenerateAgreesWithTheConnector(t *testing.T) {
 	}
 	for kind, list := range values {
 		definition := &connector.Definition{Parameters: map[string]connector.Parameter{"p": {Kind: kind, Required: true}}}
-		data, err := Generate(definition.Parameters)
+		data, err := Generate(Parameters{{"p", definition.Parameters["p"]}})
 		require.NoError(t, err)
 		schema, err := Parse(data)
 		require.NoError(t, err)
@@ -81,6 +80,31 @@ func TestGenerateAgreesWithTheConnector(t *testing.T) {
 			assert.Equal(t, err == nil, len(problems) == 0, "%s %q: form says %v, connector says %v", kind, value, problems, err)
 		}
 	}
+}
+
+func TestGenerateKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	data, err := Generate(Parameters{{"z", connector.Parameter{Kind: connector.KindText, Required: true, Title: "<z>"}}, {"a", connector.Parameter{Kind: connector.KindText}}})
+	require.NoError(t, err)
+	assert.Equal(t, `{
+  "$schema": "http://json-schema.org/draft-04/schema#",
+  "type": "object",
+  "additionalProperties": false,
+  "required": [
+    "z"
+  ],
+  "properties": {
+    "z": {
+      "type": "string",
+      "title": "<z>",
+      "minLength": 1
+    },
+    "a": {
+      "type": "string"
+    }
+  }
+}
+`, string(data))
 }
 
 func TestValuesOfTheChart(t *testing.T) {

@@ -10,11 +10,33 @@ import (
 // Sample makes the smallest parameters that the form accepts: its required fields, with their default,
 // example or first allowed value where there is one. It fails where no value can be guessed.
 func (s *Schema) Sample() (map[string]any, error) {
+	return s.checked(s.sample(s.Required()))
+}
+
+// FullSample is Sample with every field that has a default, an example or a list of values.
+func (s *Schema) FullSample() (map[string]any, error) {
+	names := s.Required()
+	for _, name := range s.Names() {
+		property, _ := s.properties()[name].(map[string]any)
+		for _, keyword := range []string{"default", "examples", "enum"} {
+			if _, ok := property[keyword]; ok {
+				names = append(names, name)
+			}
+		}
+	}
+	return s.checked(s.sample(names))
+}
+
+func (s *Schema) sample(names []string) map[string]any {
 	sample := map[string]any{}
-	for _, name := range s.Required() {
+	for _, name := range names {
 		property, _ := s.properties()[name].(map[string]any)
 		sample[name] = sampleValue(property)
 	}
+	return sample
+}
+
+func (s *Schema) checked(sample map[string]any) (map[string]any, error) {
 	problems, err := s.Check(sample)
 	if err != nil {
 		return nil, err

@@ -133,7 +133,8 @@ func TestSampleFillsRequiredFields(t *testing.T) {
 			"mail": {"type": "string", "format": "email"},
 			"long": {"type": "string", "minLength": 10},
 			"plain": {"type": "string"},
-			"optional": {"type": "string"}
+			"optional": {"type": "string"},
+			"suggested": {"type": "string", "examples": ["s"]}
 		}}`))
 	require.NoError(t, err)
 	sample, err := schema.Sample()
@@ -143,6 +144,13 @@ func TestSampleFillsRequiredFields(t *testing.T) {
 		"list": []any{}, "object": map[string]any{}, "pattern": "aaa.Aa", "range": "#x",
 		"uri": "https://example.com", "host": "example.com", "mail": "user@example.com", "long": "xxxxxxxxxx", "plain": "sample",
 	}, sample)
+
+	full, err := schema.FullSample()
+	require.NoError(t, err)
+	assert.Equal(t, "s", full["suggested"])
+	assert.NotContains(t, full, "optional")
+	delete(full, "suggested")
+	assert.Equal(t, sample, full)
 
 	schema, err = Parse([]byte(`{"required": ["a"], "properties": {"a": {"type": "string", "pattern": "^\\bx\\B$"}}}`))
 	require.NoError(t, err)

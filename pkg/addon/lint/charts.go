@@ -53,7 +53,7 @@ type profile struct {
 // profiles are the clusters from the oldest to the newest that connectors are for.
 func profiles() []profile {
 	return []profile{
-		{"Kyma 1.6", "1.14.0", []string{
+		{"Kyma 1.6", "1.15.0", []string{
 			"gateway.kyma-project.io/v1alpha1/APIRule", "eventing.knative.dev/v1alpha1/Trigger", "networking.istio.io/v1alpha3/VirtualService",
 			"extensions/v1beta1/Ingress", "networking.k8s.io/v1beta1/Ingress", "apps/v1/Deployment",
 		}},
@@ -105,8 +105,8 @@ func mark(schema *form.Schema, parameters map[string]any) map[string]string {
 	return markers
 }
 
-// renderAll renders a plan with a sample of its form, for every profile. It is empty where another rule
-// says why that is not possible.
+// renderAll renders a plan for every profile with a sample of all fields of its form, and for the newest
+// with the required fields only. It is empty where another rule says why that is not possible.
 func renderAll(p *planContext) []rendering {
 	chart, err := p.chart()
 	if err != nil || p.addonContext.parsed == nil || p.values == nil {
@@ -115,27 +115,36 @@ func renderAll(p *planContext) []rendering {
 	if !fitsRelease(p.addonContext.parsed.Meta.Name) || !fitsRelease(p.parsed.Name) {
 		return nil
 	}
-	parameters := map[string]any{}
-	secrets := map[string]string{}
+	least, full := map[string]any{}, map[string]any{}
+	var secrets map[string]string
 	if p.schema != nil {
 		schema, err := p.form()
 		if err != nil {
 			return nil
 		}
-		if parameters, err = schema.Sample(); err != nil {
+		if least, err = schema.Sample(); err != nil {
 			return nil
 		}
-		secrets = mark(schema, parameters)
+		if full, err = schema.FullSample(); err != nil {
+			return nil
+		}
+		secrets = mark(schema, full)
 	}
-	values := addon.MergeValues(p.values, parameters, map[string]any{addon.RepositoryURLValue: "https://example.com/index.yaml"})
 	var out []rendering
-	for _, profile := range profiles() {
-		r := rendering{profile: profile, release: longRelease(p.addonContext.parsed.Meta.Name, p.parsed.Name), namespace: "lint-namespace", values: values, secrets: secrets}
+	render := func(in profile, parameters map[string]any) {
+		r := rendering{profile: in, release: longRelease(p.addonContext.parsed.Meta.Name, p.parsed.Name), namespace: "lint-namespace", secrets: secrets}
+		r.values = addon.MergeValues(p.values, parameters, map[string]any{addon.RepositoryURLValue: "https://example.com/index.yaml"})
 		r.manifests, r.err = chart.Render(RenderRequest{
-			Release: r.release, Namespace: r.namespace, Values: values,
-			KubeVersion: profile.kubeVersion, APIVersions: profile.apiVersions,
+			Release: r.release, Namespace: r.namespace, Values: r.values, KubeVersion: in.kubeVersion, APIVersions: in.apiVersions,
 		})
 		out = append(out, r)
 	}
+	all := profiles()
+	for _, in := range all {
+		render(in, full)
+	}
+	newest := all[len(all)-1]
+	newest.name += " with the required fields only"
+	render(newest, least)
 	return out
 }

@@ -59,7 +59,8 @@ func (f *fixer) parameters(repo *addon.Repository, name string) error {
 		return nil
 	}
 	at := path.Join(addon.AddonsDir, name)
-	want, err := form.Generate(d.Parameters)
+	parameters := parametersOf(a, d)
+	want, err := form.Generate(parameters)
 	if err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func (f *fixer) parameters(repo *addon.Repository, name string) error {
 		if _, err := f.root.Stat(full); follows.optional && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := f.write(full, func(is []byte) ([]byte, error) { return follows.write(is, d.Parameters) }); err != nil {
+		if err := f.write(full, func(is []byte) ([]byte, error) { return follows.write(is, parameters) }); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -23,12 +22,21 @@ const (
 	blockEnd   = "# parameters: end"
 )
 
+// parametersOf are the parameters of an add-on's definition, in the order of its file.
+func parametersOf(a *addon.Addon, d *connector.Definition) form.Parameters {
+	var out form.Parameters
+	for _, name := range a.ParameterNames() {
+		out = append(out, form.NamedParameter{Name: name, Parameter: d.Parameters[name]})
+	}
+	return out
+}
+
 // parameterFile is a file of a chart that follows from the definition's parameters.
 type parameterFile struct {
 	file     string
 	optional bool
 	// write returns the content with the parameters in it.
-	write func(is []byte, parameters map[string]connector.Parameter) ([]byte, error)
+	write func(is []byte, parameters form.Parameters) ([]byte, error)
 }
 
 func parameterFiles() []parameterFile {
@@ -40,7 +48,7 @@ func parameterFiles() []parameterFile {
 
 // parametersInValues puts the parameters into a chart's values.yaml: between the two lines, or at the end
 // where there are none. What stands outside is left alone.
-func parametersInValues(values []byte, parameters map[string]connector.Parameter) ([]byte, error) {
+func parametersInValues(values []byte, parameters form.Parameters) ([]byte, error) {
 	text := string(values)
 	before, rest, found := strings.Cut(text, blockBegin+"\n")
 	after := ""
@@ -58,15 +66,12 @@ func parametersInValues(values []byte, parameters map[string]connector.Parameter
 	var b strings.Builder
 	b.WriteString(before)
 	b.WriteString(blockBegin + "\n")
-	for _, name := range slices.Sorted(maps.Keys(parameters)) {
-		if _, taken := outside[name]; taken {
-			return nil, fmt.Errorf("%s stands outside of the parameters' block; remove it there", name)
+	for _, p := range parameters {
+		if _, taken := outside[p.Name]; taken {
+			return nil, fmt.Errorf("%s stands outside of the parameters' block; remove it there", p.Name)
 		}
-		p := parameters[name]
-		if comment := strings.Join(strings.Fields(p.Description), " "); comment != "" {
-			fmt.Fprintf(&b, "# %s\n", comment)
-		}
-		fmt.Fprintf(&b, "%s: %s\n", name, form.DefaultValue(p))
+		comment := strings.Join(strings.Fields(p.Title+". "+p.Description), " ")
+		fmt.Fprintf(&b, "# %s\n%s: %s\n", comment, p.Name, form.DefaultValue(p.Parameter))
 	}
 	b.WriteString(blockEnd + "\n")
 	b.WriteString(after)
@@ -75,7 +80,7 @@ func parametersInValues(values []byte, parameters map[string]connector.Parameter
 
 // parametersInSchema puts the parameters into the properties of a chart's values.schema.json. The order of
 // all other keys stays as it is; parameters that are not there yet come last.
-func parametersInSchema(schema []byte, parameters map[string]connector.Parameter) ([]byte, error) {
+func parametersInSchema(schema []byte, parameters form.Parameters) ([]byte, error) {
 	root, err := parseOrdered(schema)
 	if err != nil {
 		return nil, err
@@ -87,13 +92,13 @@ func parametersInSchema(schema []byte, parameters map[string]connector.Parameter
 		}
 	}
 	changed := false
-	for _, name := range slices.Sorted(maps.Keys(parameters)) {
-		property, err := compact(form.ValueProperty(parameters[name]))
+	for _, p := range parameters {
+		property, err := compact(form.ValueProperty(p.Parameter))
 		if err != nil {
 			return nil, err
 		}
-		if i := properties.index(name); i < 0 || !sameJSON(properties[i].value, property) {
-			properties, changed = properties.set(name, property), true
+		if i := properties.index(p.Name); i < 0 || !sameJSON(properties[i].value, property) {
+			properties, changed = properties.set(p.Name, property), true
 		}
 	}
 	if !changed {

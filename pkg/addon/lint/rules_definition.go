@@ -57,7 +57,7 @@ func definitionRules() []Rule {
 				if err != nil {
 					return nil
 				}
-				want, err := form.Generate(d.Parameters)
+				want, err := form.Generate(parametersOf(p.addonContext.parsed, d))
 				if err != nil || bytes.Equal(want, p.schema) {
 					return nil
 				}
@@ -81,7 +81,7 @@ func definitionRules() []Rule {
 					if !found && follows.optional {
 						continue
 					}
-					want, err := follows.write(is, d.Parameters)
+					want, err := follows.write(is, parametersOf(c.parsed, d))
 					switch {
 					case err != nil:
 						problems = append(problems, problem{path: name, message: oneLine(err)})

@@ -35,7 +35,7 @@ func Rules() []Rule {
 		{
 			Package: "pkg/addon",
 			Ours:    []string{"pkg/connector", "pkg/mapping", "schemas"},
-			Others:  []string{"sigs.k8s.io/yaml", "github.com/Masterminds/semver/v3"},
+			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/Masterminds/semver/v3"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
 		{
