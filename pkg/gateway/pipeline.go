@@ -95,7 +95,10 @@ func (p *Pipeline) handle(ctx context.Context, route *Route, d *Delivery) Answer
 	}
 	result := stages.Mapper.Map(mapping.Delivery{Header: d.Header, Query: d.Query, Path: d.Path, Body: d.Body})
 	record, outcome := p.sort(route, d, result)
-	if record == nil {
+	switch {
+	case record == nil && outcome == Ignored:
+		return Answer{Outcome: Ignored}
+	case record == nil:
 		return Answer{Outcome: outcome, Error: result.Reason}
 	}
 	if answer, ok := p.checkEvents(d, record); !ok {
