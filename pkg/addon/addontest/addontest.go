@@ -29,7 +29,12 @@ var valid []byte
 // Repository writes a valid repository to a directory of the test, with links and indexes.
 func Repository(t testing.TB) *addon.Repository {
 	t.Helper()
-	dir := t.TempDir()
+	return RepositoryIn(t, t.TempDir())
+}
+
+// RepositoryIn is Repository in a directory of the caller's choice.
+func RepositoryIn(t testing.TB, dir string) *addon.Repository {
+	t.Helper()
 	Extract(t, dir, txtar.Parse(valid))
 	require.NoError(t, os.Symlink("../../common", mkdir(t, dir, "charts/demo-connector/charts/common")))
 	repo, err := addon.OpenRepository(dir)
