@@ -159,7 +159,7 @@ func Run(ctx context.Context, target Target, options Options) (*Report, error) {
 	slices.SortFunc(r.findings, func(a, b Finding) int {
 		return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), strings.Compare(a.Rule, b.Rule), strings.Compare(a.Message, b.Message))
 	})
-	return &Report{Findings: slices.Compact(r.findings), Addons: len(subjects), Rules: len(rules)}, nil
+	return &Report{Findings: append([]Finding{}, slices.Compact(r.findings)...), Addons: len(subjects), Rules: len(rules)}, nil
 }
 
 // chosen are the rules that the options leave.
