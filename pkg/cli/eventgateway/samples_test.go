@@ -1,0 +1,109 @@
+package eventgateway_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// golden is what must become of a recorded delivery.
+type golden struct {
+	Outcome string `json:"outcome"`
+	Status  int    `json:"status"`
+	Reason  string `json:"reason"`
+	Events  []struct {
+		ID, Source, Type, Version, Subject, Time string
+		Data                                     json.RawMessage
+	} `json:"events"`
+}
+
+// TestSamples sends every recorded delivery of every connector through a gateway, with every buffer that
+// needs no server, and compares the answers and what arrives with the golden files.
+func TestSamples(t *testing.T) {
+	t.Parallel()
+	connectors, err := filepath.Glob(charts + "/*-connector")
+	require.NoError(t, err)
+	require.NotEmpty(t, connectors)
+	for _, dir := range connectors {
+		for _, buffer := range []string{"none", "disk"} {
+			t.Run(filepath.Base(dir)+"/"+buffer, func(t *testing.T) {
+				t.Parallel()
+				testSamples(t, dir, buffer)
+			})
+		}
+	}
+}
+
+func testSamples(t *testing.T, dir, buffer string) {
+	t.Helper()
+	cases, err := filepath.Glob(filepath.Join(dir, "samples", "*.http"))
+	require.NoError(t, err)
+	require.NotEmpty(t, cases)
+	for i := range cases {
+		cases[i] = strings.TrimSuffix(cases[i], ".http")
+	}
+	slices.Sort(cases) // a case may repeat one before it
+	sink := newTarget(t)
+	g := serve(t, "--connector", filepath.Join(dir, "files", "connector.yaml"), "--params", filepath.Join(dir, "samples", "params.yaml"),
+		"--buffer", buffer, "--buffer-dir", t.TempDir(), "--sink-kind", "cloudevents", "--sink-url", sink.URL)
+	for _, file := range cases {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file + ".golden.json")
+			require.NoError(t, err)
+			var want golden
+			require.NoError(t, json.Unmarshal(data, &want))
+
+			before := len(sink.taken())
+			got := do(t, sample(t, file+".http", g.public))
+			assert.Equal(t, want.Status, got.status)
+			if want.Outcome != "ignored" {
+				assert.Equal(t, want.Outcome, got.Outcome)
+			}
+			assert.Contains(t, got.Error, want.Reason)
+			sink.arrived(t, before+len(want.Events))
+			events := sink.taken()[before:]
+			require.Len(t, events, len(want.Events))
+			for i, w := range want.Events {
+				e := events[i]
+				if w.Source == "" {
+					w.Source = e.Source
+				}
+				assert.Equal(t, []string{w.ID, w.Source, w.Type + "." + w.Version, w.Subject}, []string{e.ID, e.Source, e.FullType(), e.Subject})
+				if w.Time != "" {
+					when, err := time.Parse(time.RFC3339, w.Time)
+					require.NoError(t, err)
+					assert.True(t, when.Equal(e.Time), "time %s", e.Time)
+				}
+				assert.JSONEq(t, string(w.Data), string(e.Data))
+			}
+		})
+	}
+	assert.Zero(t, g.stop())
+}
+
+// sample reads a recorded request; everything after the blank line is its body.
+func sample(t *testing.T, file, base string) *http.Request {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	head, body, found := bytes.Cut(data, []byte("\n\n"))
+	if crlf, rest, ok := bytes.Cut(data, []byte("\r\n\r\n")); ok && (!found || len(crlf) < len(head)) {
+		head, body = crlf, rest
+	}
+	recorded, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(append(bytes.Clone(head), "\r\n\r\n"...))))
+	require.NoError(t, err)
+	request, err := http.NewRequest(recorded.Method, base+recorded.RequestURI, bytes.NewReader(body))
+	require.NoError(t, err)
+	request.Header = recorded.Header
+	return request
+}
