@@ -155,6 +155,8 @@ func (s *Sandbox) environment(p *corev1.Pod) ([]string, error) {
 		// Only the sandbox's authority is trusted: a connection around the proxy fails.
 		"SSL_CERT_FILE=" + filepath.Join(s.dir, "ca.crt"),
 		"SSL_CERT_DIR=" + filepath.Join(s.dir, "none"),
+		// No load balancer here has to hear first that a pod goes. What the manifest says wins.
+		"KC_DRAIN_DELAY=0s",
 	}
 	if mount := p.Spec.AutomountServiceAccountToken; mount != nil && !*mount {
 		return env, nil

@@ -48,9 +48,9 @@ type Trial struct {
 	SampleParams map[string]string
 	// Progress is told about each step when it is done. It may be nil.
 	Progress func(Step)
-	// Stay, if set, is called between the checks and the removal: it returns when the sandbox is no longer
-	// wanted.
-	Stay func(context.Context, *Running)
+	// Stay, if set, is called between the checks and the removal, with the report so far: it returns when
+	// the sandbox is no longer wanted.
+	Stay func(context.Context, *Running, *Report)
 }
 
 // Running is what a person may use while the sandbox stays up.
@@ -124,7 +124,7 @@ func (t *trial) all(ctx context.Context) {
 		t.check(ctx)
 	}
 	if installed && t.Stay != nil && ctx.Err() == nil {
-		t.Stay(ctx, t.running())
+		t.Stay(ctx, t.running(), t.report)
 	}
 	// Also after an interruption: what was installed is removed.
 	removal, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)

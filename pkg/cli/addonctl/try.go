@@ -2,9 +2,9 @@ package addonctl
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,7 +34,7 @@ type tryOptions struct {
 	plan   string
 	params string
 	kyma   string
-	output string
+	output *format
 	binDir string
 	once   bool
 	keep   bool
@@ -64,7 +64,7 @@ Exit code 0: everything is as it should be. 1: something is not. 2: the command 
 	cmd.Flags().StringVar(&o.params, "params", "", "YAML file with the form's values; default: those of the samples")
 	cmd.Flags().StringVar(&o.kyma, "kyma", string(simulator.Current), "Kyma to simulate: current or old")
 	cmd.Flags().BoolVar(&o.once, "once", false, "check, remove and exit, instead of staying up")
-	cmd.Flags().StringVar(&o.output, "output", "text", "text or json")
+	o.output = outputFlag(cmd)
 	cmd.Flags().StringVar(&o.binDir, "bin-dir", "", "directory of the programs that stand for the images; default: that of addonctl")
 	cmd.Flags().BoolVar(&o.keep, "keep", false, "leave the temporary directory with logs and mounts behind; it holds secrets")
 	return cmd
@@ -75,27 +75,22 @@ func (o *tryOptions) run(ctx context.Context, c *Context) error {
 	if err != nil {
 		return cli.Config(err)
 	}
-	text := newTryText(c.Streams.Out)
-	if o.output == "text" {
+	text := newTryText(c)
+	if *o.output == asText {
 		text.begin(trial)
 		trial.Progress = text.step
 	}
 	if !o.once {
-		trial.Stay = func(ctx context.Context, r *sandbox.Running) {
+		trial.Stay = func(ctx context.Context, r *sandbox.Running, report *sandbox.Report) {
+			if *o.output == asText {
+				text.results(report)
+			}
 			stayText(c.Streams.Err, o.addon, r)
 			<-ctx.Done()
 		}
 	}
 	report := sandbox.Try(ctx, *trial)
-	if o.output == "json" {
-		encoder := json.NewEncoder(c.Streams.Out)
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		err = encoder.Encode(report)
-	} else {
-		err = text.end(report)
-	}
-	if err != nil {
+	if err := c.print(*o.output, report, func(io.Writer) error { return text.end(report) }); err != nil {
 		return err
 	}
 	if !report.OK {
@@ -108,11 +103,8 @@ func (o *tryOptions) run(ctx context.Context, c *Context) error {
 // add-on or in the parameters.
 func (o *tryOptions) trial(c *Context) (*sandbox.Trial, error) {
 	generation := simulator.Generation(o.kyma)
-	switch {
-	case generation != simulator.Current && generation != simulator.Old:
+	if generation != simulator.Current && generation != simulator.Old {
 		return nil, fmt.Errorf("--kyma %s: choose %s or %s", o.kyma, simulator.Current, simulator.Old)
-	case o.output != "text" && o.output != "json":
-		return nil, fmt.Errorf("--output %s: choose text or json", o.output)
 	}
 	binDir, err := o.binaries()
 	if err != nil {

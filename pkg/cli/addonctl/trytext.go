@@ -11,11 +11,13 @@ import (
 
 // tryText prints a trial for people: a line for each step when it is done, then a summary.
 type tryText struct {
-	out io.Writer
-	err error // the first failure to write
+	c     *Context
+	out   io.Writer
+	shown bool  // the results are printed already
+	err   error // the first failure to write
 }
 
-func newTryText(out io.Writer) *tryText { return &tryText{out: out} }
+func newTryText(c *Context) *tryText { return &tryText{c: c, out: c.Streams.Out} }
 
 func (t *tryText) print(format string, args ...any) {
 	if t.err == nil {
@@ -30,20 +32,29 @@ func (t *tryText) begin(trial *sandbox.Trial) {
 func (t *tryText) step(s sandbox.Step) {
 	mark := "ok  "
 	if !s.OK {
-		mark = "FAIL"
+		mark = t.c.paint(red, "FAIL")
 	}
 	detail := strings.ReplaceAll(s.Detail, "\n", "\n         ")
 	t.print("  %s %6.2fs  %-32s %s\n", mark, s.Seconds, s.Name, detail)
 }
 
-func (t *tryText) end(r *sandbox.Report) error {
+// results prints what the checks found.
+func (t *tryText) results(r *sandbox.Report) {
+	t.shown = true
 	t.print("\n")
 	if len(r.Samples) > 0 {
 		t.samples(r.Samples)
 	}
 	a, e := r.APIs, r.Events
 	t.print("APIs: %d registered, %d updated, %d unchanged, %d skipped, %d failed; second run: %d writes\n", a.Registered, a.Updated, a.Unchanged, a.Skipped, a.Failed, r.SecondRun.Writes)
-	t.print("Deliveries: %d sent, %d accepted, %d refused, %d ignored, %d duplicates, %d dead letters; %d events delivered\n", e.Sent, e.Accepted, e.Refused, e.Ignored, e.Duplicates, e.DeadLettered, e.Delivered)
+	t.print("Deliveries: %d sent, %d accepted, %d duplicates, %d ignored, %d refused, %d rejected or malformed, %d unknown, %d dead letters; %d events delivered\n",
+		e.Sent, e.Accepted, e.Duplicates, e.Ignored, e.Refused, e.Rejected+e.Malformed, e.Unknown, e.DeadLettered, e.Delivered)
+}
+
+func (t *tryText) end(r *sandbox.Report) error {
+	if !t.shown {
+		t.results(r)
+	}
 	if r.OK {
 		t.print("ok: everything is as it should be (%.1f s)\n", r.Seconds)
 		return t.err
