@@ -14,7 +14,18 @@ import (
 // c4cEvents is the event notification of a tenant.
 type c4cEvents struct{ outbox *outbox }
 
-func newC4CEvents() *c4cEvents { return &c4cEvents{outbox: newOutbox()} }
+func newC4CEvents() *c4cEvents { return &c4cEvents{outbox: newOutbox(sending{})} }
+
+// Types implements Notifier: these and any other business object, node and action.
+func (c *c4cEvents) Types() []string {
+	types := []string{}
+	for _, object := range []string{"Account", "Opportunity", "Ticket"} {
+		for _, action := range []string{"Created", "Updated", "Deleted"} {
+			types = append(types, object+".Root."+action)
+		}
+	}
+	return types
+}
 
 // Connect implements Notifier.
 func (c *c4cEvents) Connect(consumer Consumer) error { return c.outbox.connect(consumer) }
@@ -52,7 +63,7 @@ func (c *c4cEvents) Fire(ctx context.Context, n Notification) error {
 	if err != nil {
 		return errors.New("fire: the extra data cannot be written as JSON: " + strings.TrimPrefix(err.Error(), "json: "))
 	}
-	return c.outbox.send(ctx, n.ID, n.Type, "application/json", body)
+	return c.outbox.send(ctx, message{id: n.ID, kind: n.Type, contentType: "application/json", body: body})
 }
 
 // Monitor implements Notifier.
