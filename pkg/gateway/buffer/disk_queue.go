@@ -169,7 +169,7 @@ func (q *queue) read() bool {
 		})
 	})
 	if err != nil {
-		q.disk.failed(err)
+		q.disk.note(err)
 		return false
 	}
 	return more || len(q.ready) > 0
@@ -259,7 +259,7 @@ func (q *queue) reload(h *held) {
 		})
 	})
 	if err != nil {
-		q.disk.failed(err)
+		q.disk.note(err)
 		h.due = time.Now().Add(retryDelay)
 		heap.Push(&q.waiting, h)
 		return

@@ -156,7 +156,12 @@ func (d *Disk) transact(batch []*write, pending []settled, low uint64) error {
 	// A number is never used again, also where it is not certain what the disk has of a failed write.
 	d.lastSeq, d.lastDead, d.lastIDs = c.seq, c.deadSeq, c.idsSeq
 	if err != nil {
-		return d.failed(err)
+		d.note(err)
+		reason := gateway.ReasonUnavailable
+		if noSpace(err) {
+			reason = gateway.ReasonFull
+		}
+		return &gateway.UnavailableError{Reason: reason, RetryAfter: 10 * time.Second, Err: err}
 	}
 	d.problem.Store(nil)
 	for _, i := range c.added {
@@ -176,19 +181,15 @@ func (d *Disk) transact(batch []*write, pending []settled, low uint64) error {
 	return nil
 }
 
-func (d *Disk) failed(err error) error {
-	reason, wait := gateway.ReasonUnavailable, 10*time.Second
-	if noSpace(err) {
-		reason = gateway.ReasonFull
-	}
-	if p := d.problem.Load(); p == nil {
-		d.o.Logger.Error("the buffer cannot be written", "error", err.Error())
+// note remembers why the store cannot be used at the moment, or ever.
+func (d *Disk) note(err error) {
+	if d.problem.Load() == nil {
+		d.o.Logger.Error("the buffer on disk cannot be used", "error", err.Error())
 	}
 	if errors.Is(err, errStructure) {
 		err = broken(d.db.Path(), err)
 	}
 	d.problem.Store(&err)
-	return &gateway.UnavailableError{Reason: reason, RetryAfter: wait, Err: err}
 }
 
 // apply does one write. An error of its own (w.err) leaves the others alone.

@@ -29,7 +29,7 @@ func newBasic(v *connector.VerifyBasic, params expression.Input) (gateway.Verifi
 func (v *basic) Verify(_ context.Context, d *gateway.Delivery) error {
 	username, password, reason := basicCredentials(d.Header.Get("Authorization"))
 	userOK, passwordOK := v.username.equals(username), v.password.equals(password)
-	if reason == "" && !(userOK && passwordOK) {
+	if reason == "" && (!userOK || !passwordOK) {
 		reason = reasonMismatch
 	}
 	if reason != "" {

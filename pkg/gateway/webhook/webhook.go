@@ -153,7 +153,7 @@ func (h *Handler) find(path string) (*Route, []string) {
 			return r, nil
 		}
 		segments := strings.Split(rest[1:], "/")
-		if !r.Subpaths && !(r.TokenInPath && len(segments) == 1) {
+		if !r.Subpaths && (!r.TokenInPath || len(segments) > 1) {
 			continue
 		}
 		for i, s := range segments {
