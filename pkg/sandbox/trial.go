@@ -116,8 +116,9 @@ func (t *trial) all(ctx context.Context) {
 	if !t.step(ctx, "start the simulators", t.start) {
 		return
 	}
-	installed := t.step(ctx, "prepare: pre-install hooks", t.hooks("pre-install")) &&
-		t.step(ctx, "apply the objects", t.apply) &&
+	applied := t.step(ctx, "prepare: pre-install hooks", t.hooks("pre-install")) &&
+		t.step(ctx, "apply the objects", t.apply)
+	installed := applied &&
 		t.step(ctx, "start the pods", t.pods) &&
 		t.step(ctx, "register: post-install hooks", t.register)
 	if installed {
@@ -126,10 +127,10 @@ func (t *trial) all(ctx context.Context) {
 	if installed && t.Stay != nil && ctx.Err() == nil {
 		t.Stay(ctx, t.running(), t.report)
 	}
-	// Also after an interruption: what was installed is removed.
-	removal, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
-	defer cancel()
-	if installed {
+	// Also after a failure or an interruption: what was installed is removed.
+	if applied {
+		removal, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+		defer cancel()
 		t.step(removal, "remove", t.remove)
 	}
 }
@@ -246,22 +247,31 @@ func (t *trial) paramsDirs() []string {
 }
 
 func (t *trial) register(ctx context.Context) (string, error) {
-	if _, err := t.sandbox.runHooks(ctx, "post-install"); err != nil {
-		return "", err
+	_, failed := t.sandbox.runHooks(ctx, "post-install")
+	// Also after a failure: the report says how far it came.
+	if err := t.readStatus(ctx); err != nil {
+		return "", errors.Join(failed, err)
 	}
+	if failed != nil {
+		return "", failed
+	}
+	return t.judgeRegistration()
+}
+
+func (t *trial) readStatus(ctx context.Context) error {
 	name := t.statusName()
 	data, found, err := t.sandbox.cluster.ConfigMap(ctx, t.Release.Namespace, name)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if !found {
-		return "", fmt.Errorf("the registration left no report: there is no config map %q", name)
+		return fmt.Errorf("the registration left no report: there is no config map %q", name)
 	}
 	if err := json.Unmarshal(data["report.json"], &t.status); err != nil {
-		return "", fmt.Errorf("read the registration's report: %w", err)
+		return fmt.Errorf("read the registration's report: %w", err)
 	}
 	t.report.APIs = t.status.APIs
-	return t.judgeRegistration()
+	return nil
 }
 
 func (t *trial) judgeRegistration() (string, error) {

@@ -117,7 +117,7 @@ func TestTryNoticesWhatIsWrong(t *testing.T) {
 		change  func(*sandbox.Trial)
 		problem string
 	}{
-		{"the system knows another password", func(trial *sandbox.Trial) { trial.Parameters["basic_password"] = "another-password" }, "register: post-install hooks"},
+		{"the system knows another password", func(trial *sandbox.Trial) { trial.Parameters["basic_password"] = "another-password" }, `the system refuses the credentials (next: check the parameters "basic_user" and "basic_password")`},
 		{"the samples are signed with another password", func(trial *sandbox.Trial) { trial.SampleParams["event_password"] = "another-password" }, "the gateway answers 401"},
 		{"a golden file expects another event", func(trial *sandbox.Trial) {
 			for i := range trial.Samples {
@@ -135,6 +135,7 @@ func TestTryNoticesWhatIsWrong(t *testing.T) {
 			tt.change(trial)
 			report := sandbox.Try(t.Context(), *trial)
 			assert.False(t, report.OK)
+			assert.Empty(t, report.Left, "what failed is removed all the same")
 			assert.Contains(t, strings.Join(report.Problems, "\n"), tt.problem)
 			assertNothingLeft(t)
 		})
