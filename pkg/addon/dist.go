@@ -99,7 +99,7 @@ func WriteDist(dir string, tree Tree) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }() // what it held is where it belongs, or of no value
 	fresh, old := filepath.Join(work, "new"), filepath.Join(work, "old")
 	for _, f := range tree.files {
 		file := filepath.Join(fresh, filepath.FromSlash(f.Path))

@@ -34,12 +34,6 @@ func Load(files iter.Seq2[string, []byte]) (*Chart, error) {
 	return &Chart{chart: c}, nil
 }
 
-// Name is the chart's name.
-func (c *Chart) Name() string { return c.chart.Metadata.Name }
-
-// Version is the chart's version.
-func (c *Chart) Version() string { return c.chart.Metadata.Version }
-
 // checkSchemas refuses references out of a values schema: Helm would open files and addresses.
 func checkSchemas(c *chart.Chart) error {
 	if len(c.Schema) > 0 {

@@ -19,7 +19,7 @@ func Lint(name string, files iter.Seq2[string, []byte], values map[string]any) (
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }() // nothing of value
 	root, err := os.OpenRoot(work)
 	if err != nil {
 		return nil, err

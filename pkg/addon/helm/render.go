@@ -32,8 +32,6 @@ type Request struct {
 	// Values override the chart's own.
 	Values       map[string]any
 	Capabilities Capabilities
-	// Upgrade renders as for an upgrade instead of an installation.
-	Upgrade bool
 }
 
 // Manifest is one rendered object.
@@ -87,7 +85,7 @@ func (c *Chart) Render(r Request) (*Rendered, error) {
 	if err := chartutil.ProcessDependenciesWithMerge(work, values); err != nil {
 		return nil, err
 	}
-	options := chartutil.ReleaseOptions{Name: r.Release, Namespace: r.Namespace, Revision: 1, IsInstall: !r.Upgrade, IsUpgrade: r.Upgrade}
+	options := chartutil.ReleaseOptions{Name: r.Release, Namespace: r.Namespace, Revision: 1, IsInstall: true}
 	top, err := chartutil.ToRenderValuesWithSchemaValidation(work, values, options, capabilities, true)
 	if err != nil {
 		return nil, err

@@ -50,9 +50,10 @@ type profile struct {
 	apiVersions []string
 }
 
-// profiles are the clusters from the oldest to the newest that connectors are for.
+// profiles are the clusters that connectors are for: without Kyma, then from the oldest to the newest.
 func profiles() []profile {
 	return []profile{
+		{"Kubernetes without Kyma", "1.33.0", []string{"networking.k8s.io/v1/Ingress", "apps/v1/Deployment"}},
 		{"Kyma 1.6", "1.15.0", []string{
 			"gateway.kyma-project.io/v1alpha1/APIRule", "eventing.knative.dev/v1alpha1/Trigger", "networking.istio.io/v1alpha3/VirtualService",
 			"extensions/v1beta1/Ingress", "networking.k8s.io/v1beta1/Ingress", "apps/v1/Deployment",

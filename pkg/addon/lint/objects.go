@@ -89,11 +89,16 @@ func (p *planContext) checkObjects(r rendering) []problem {
 	return problems
 }
 
-// clusterScoped are the kinds without a namespace that charts bring.
-var clusterScoped = map[string]bool{
-	"APIService": true, "Application": true, "ClusterIssuer": true, "ClusterRole": true, "ClusterRoleBinding": true,
-	"CustomResourceDefinition": true, "IngressClass": true, "MutatingWebhookConfiguration": true, "Namespace": true,
-	"PersistentVolume": true, "PriorityClass": true, "StorageClass": true, "ValidatingWebhookConfiguration": true,
+// clusterScoped says whether objects of a kind have no namespace.
+func clusterScoped(kind string) bool {
+	switch kind {
+	case "APIService", "Application", "ClusterIssuer", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
+		"IngressClass", "MutatingWebhookConfiguration", "Namespace", "PersistentVolume", "PriorityClass", "StorageClass",
+		"ValidatingWebhookConfiguration":
+		return true
+	default:
+		return false
+	}
 }
 
 // uniquePart is how much of a release's name tells it from others: the prefix, two names of six characters,
@@ -116,7 +121,7 @@ func (p *planContext) checkScope() []problem {
 			elsewhere := o.Metadata.Namespace != "" && o.Metadata.Namespace != r.namespace
 			role := o.Kind == "Role" || o.Kind == "RoleBinding"
 			switch {
-			case clusterScoped[o.Kind] && !strings.Contains(o.Metadata.Name, unique):
+			case clusterScoped(o.Kind) && !strings.Contains(o.Metadata.Name, unique):
 				problems = append(problems, p.sourceProblem(m, "%s %s does not carry the release's name", o.Kind, o.Metadata.Name))
 			case elsewhere && role && !strings.Contains(o.Metadata.Name, unique):
 				problems = append(problems, p.sourceProblem(m, "%s %s in the namespace %s does not carry the release's name", o.Kind, o.Metadata.Name, o.Metadata.Namespace))

@@ -14,8 +14,12 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 )
 
-// indexes are the files that list the repository's add-ons, with the directory that their keys refer to.
-var indexes = []struct{ file, base string }{{path.Join(addon.AddonsDir, addon.IndexFile), addon.AddonsDir}, {addon.IndexFile, "."}}
+// index is a file that lists the repository's add-ons, with the directory that its keys refer to.
+type index struct{ file, base string }
+
+func indexes() []index {
+	return []index{{path.Join(addon.AddonsDir, addon.IndexFile), addon.AddonsDir}, {addon.IndexFile, "."}}
+}
 
 // listed is an entry of an index.
 type listed struct {
@@ -43,7 +47,7 @@ func indexRules() []Rule {
 			Effect:  "the broker cannot read the repository",
 			repository: func(r *repository) []problem {
 				var problems []problem
-				for _, index := range indexes {
+				for _, index := range indexes() {
 					data, err := r.read(index.file)
 					if err != nil {
 						problems = append(problems, problem{path: index.file, message: "the file cannot be read"})
@@ -109,7 +113,7 @@ func indexRules() []Rule {
 			Effect:  "the last of two keys wins; the same version twice is a conflict of ids",
 			repository: func(r *repository) []problem {
 				var problems []problem
-				for _, index := range indexes {
+				for _, index := range indexes() {
 					data, err := r.read(index.file)
 					if err != nil {
 						continue
@@ -133,7 +137,7 @@ func indexRules() []Rule {
 			Effect:  "the broker does not know of the add-on",
 			repository: func(r *repository) []problem {
 				var problems []problem
-				for _, index := range indexes {
+				for _, index := range indexes() {
 					if r.troubled(index.file) {
 						continue
 					}
@@ -196,7 +200,7 @@ func eachListed(check func(*repository, listed) string) func(*repository) []prob
 // listed are the entries of all indexes that can be read.
 func (r *repository) listed() []listed {
 	var out []listed
-	for _, index := range indexes {
+	for _, index := range indexes() {
 		data, err := r.read(index.file)
 		if err != nil {
 			continue

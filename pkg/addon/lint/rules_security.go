@@ -12,7 +12,7 @@ func securityRules() []Rule {
 		{
 			ID: "SEC001", Severity: Error, Suite: SuiteSecurity,
 			Summary: "a secret of the form appears in Secrets only",
-			Effect:  "it can be read by everybody who may list ConfigMaps, pods or Helm's notes",
+			Effect:  "everybody who may read ConfigMaps or pods can read it",
 			Next:    "mount the Secret, or refer to it with secretKeyRef",
 			plan: func(p *planContext) []problem {
 				var problems []problem

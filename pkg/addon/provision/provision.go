@@ -41,8 +41,6 @@ type Request struct {
 	RepositoryURL string
 	// Capabilities are what the chart learns of the cluster.
 	Capabilities helm.Capabilities
-	// Upgrade renders as for an upgrade. The broker itself never upgrades.
-	Upgrade bool
 }
 
 // Manifest is one rendered object; Content is its YAML document.
@@ -63,7 +61,6 @@ type Release struct {
 	Manifests []Manifest
 	// Hooks are in the order of their kinds; see HooksFor.
 	Hooks []Hook
-	Notes string
 
 	chart    *helm.Chart
 	redactor *secret.Redactor
@@ -135,13 +132,13 @@ func render(a *addon.Addon, chart *helm.Chart, r Request) (*Release, error) {
 	}
 	rendered, err := chart.Render(helm.Request{
 		Release: release.Name, Namespace: release.Namespace, Values: release.Values,
-		Capabilities: r.Capabilities, Upgrade: r.Upgrade,
+		Capabilities: r.Capabilities,
 	})
 	if err != nil {
 		// Helm's messages quote values.
 		return nil, fmt.Errorf("%s, plan %s: %s", a.Name(), plan.Meta.Name, release.redactor.Redact(err.Error()))
 	}
-	release.Manifests, release.Hooks, release.Notes = rendered.Manifests, rendered.Hooks, rendered.Notes
+	release.Manifests, release.Hooks = rendered.Manifests, rendered.Hooks
 	return release, nil
 }
 
@@ -206,5 +203,6 @@ func (r *Release) Install(ctx context.Context, cluster helm.Cluster, logger *slo
 	if err != nil {
 		return nil, errors.New(r.redactor.Redact(err.Error()))
 	}
+	result.Notes = r.redactor.Redact(result.Notes)
 	return result, nil
 }
