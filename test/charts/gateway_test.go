@@ -226,6 +226,37 @@ func TestSink(t *testing.T) {
 	}
 }
 
+// Flags that the chart does not know are set by their variables, for one binary.
+func TestFlagsOfOneBinary(t *testing.T) {
+	t.Parallel()
+	pods := render(t, install(form().with(values{
+		"extraEnv":     values{"A": "all"},
+		"gateway":      values{"env": values{"KC_LOG_LEVEL": "debug", "A": "gateway"}},
+		"registration": values{"env": values{"KC_VERBOSE": true}},
+	}))).pods(t)
+	serve := env(t, pods["Deployment my-c4c-gateway"].Spec.Containers[0])
+	apply := env(t, pods["Job my-c4c-apply"].Spec.Containers[0])
+	assert.Subset(t, serve, map[string]string{"KC_LOG_LEVEL": "debug", "A": "gateway"})
+	assert.Subset(t, apply, map[string]string{"KC_VERBOSE": "true", "A": "all"})
+	assert.NotContains(t, apply, "KC_LOG_LEVEL")
+	assert.NotContains(t, serve, "KC_VERBOSE")
+}
+
+// Two releases never share a stream, and servers that ask who comes get an answer.
+func TestJetStream(t *testing.T) {
+	t.Parallel()
+	jetstream := form().with(values{"buffer": values{"type": "jetstream", "jetstream": values{"url": "nats://a:4222,nats://b:4222", "replicas": 3}}, "nats": values{"credentialsSecret": "nats-user"}})
+	pods := render(t, install(jetstream)).pods(t)
+	for _, name := range []string{"Deployment my-c4c-gateway", "Pod my-c4c-test-gateway"} {
+		pod := pods[name]
+		assert.True(t, slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == "nats-user" }), name)
+		for _, c := range containers(pod) {
+			assert.Subset(t, env(t, c), map[string]string{"KC_BUFFER_STREAM": "team-a-my-c4c", "KC_BUFFER_REPLICAS": "3", "KC_NATS_CREDENTIALS": "/etc/connector/nats/nats.creds"}, name)
+			assert.True(t, slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/etc/connector/nats" && m.ReadOnly }), name)
+		}
+	}
+}
+
 // The relay has a port and a Service of its own.
 func TestRelay(t *testing.T) {
 	t.Parallel()

@@ -65,6 +65,7 @@ func TestMistakes(t *testing.T) {
 		{"the application from a Secret", values{"system_url": "https://a.example.com", "basic_user": "u", "basic_password": "p", "credentials": values{"existingSecret": "kept", "keys": values{"application_name": "app"}}},
 			[]string{"application_name comes from a Secret, but the chart needs it, too: give it as a form field"}},
 		{"JetStream without an address", form().with(values{"buffer": values{"type": "jetstream"}}), []string{"buffer.type jetstream needs the address of the cluster: set buffer.jetstream.url"}},
+		{"address without a kind", form().with(values{"sink": values{"url": "http://a"}, "capabilities": values{"apiVersions": []any{"gateway.kyma-project.io/v1beta1/APIRule"}}}), []string{"sink.url needs to be told what is there: set sink.kind"}},
 		{"sink without an address", form().with(values{"sink": values{"kind": "cloudevents"}}), []string{"sink.kind cloudevents needs an address: set sink.url"}},
 	}
 	for _, tt := range tests {

@@ -144,10 +144,12 @@ gone, as the one that cleans up has to.
   value: {{ join "," $paths | quote }}
 {{- end -}}
 
-{{/* Variables that the operator adds. */}}
+{{/* Variables that the operator adds, the more particular ones last. Arguments: context, those of one binary. */}}
 {{- define "common.extraEnv" -}}
-{{- range $name, $value := .Values.extraEnv }}
+{{- $env := deepCopy (index . 0).Values.extraEnv -}}
+{{- include "common.merge" (list $env (index . 1)) -}}
+{{- range $name, $value := $env }}
 - name: {{ quote $name }}
-  value: {{ $value | toString | quote }}
+  value: {{ include "common.scalar" $value | quote }}
 {{- end }}
 {{- end -}}

@@ -104,6 +104,9 @@ spec:
         {{- include "common.gatewayEnv" . | nindent 8 }}
       volumeMounts:
         {{- include "common.gatewayMounts" . | nindent 8 }}
+        {{- if eq .Values.buffer.type "disk" }}
+        - {name: buffer, mountPath: /var/lib/connector}
+        {{- end }}
   containers:
     - name: event-gateway
       args: [serve]
@@ -143,14 +146,28 @@ spec:
         failureThreshold: 2
       volumeMounts:
         {{- include "common.gatewayMounts" . | nindent 8 }}
+        {{- if eq .Values.buffer.type "disk" }}
+        - {name: buffer, mountPath: /var/lib/connector}
+        {{- end }}
   volumes:
-    {{- include "common.volumes" (list . false) | nindent 4 }}
+    {{- include "common.gatewayVolumes" . | nindent 4 }}
 {{- end -}}
 
+{{/* Mounts of the gateway but for its disk. */}}
 {{- define "common.gatewayMounts" -}}
 {{ include "common.mounts" . }}
-{{- if eq .Values.buffer.type "disk" }}
-- {name: buffer, mountPath: /var/lib/connector}
+{{- if .Values.nats.credentialsSecret }}
+- {name: nats, mountPath: /etc/connector/nats, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "common.gatewayVolumes" -}}
+{{ include "common.volumes" (list . false) }}
+{{- with .Values.nats.credentialsSecret }}
+- name: nats
+  secret:
+    secretName: {{ quote . }}
+    defaultMode: 288
 {{- end }}
 {{- end -}}
 
@@ -165,9 +182,17 @@ spec:
 {{- if eq .Values.buffer.type "jetstream" }}
 - name: KC_BUFFER_URL
   value: {{ .Values.buffer.jetstream.url | quote }}
+- name: KC_BUFFER_STREAM
+  value: {{ printf "%s-%s" .Release.Namespace .fullname }}
+- name: KC_BUFFER_REPLICAS
+  value: {{ .Values.buffer.jetstream.replicas | int | quote }}
+{{- end }}
+{{- if .Values.nats.credentialsSecret }}
+- name: KC_NATS_CREDENTIALS
+  value: {{ printf "/etc/connector/nats/%s" .Values.nats.key | quote }}
 {{- end }}
 {{- include "common.sinkEnv" . }}
-{{- include "common.extraEnv" . }}
+{{- include "common.extraEnv" (list . .Values.gateway.env) }}
 {{- end -}}
 
 {{- define "common.sinkEnv" }}

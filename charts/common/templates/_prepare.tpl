@@ -86,5 +86,5 @@ spec:
 - name: KC_PROVIDED
   value: {{ . | quote }}
 {{- end }}
-{{- include "common.extraEnv" . }}
+{{- include "common.extraEnv" (list . .Values.registration.env) }}
 {{- end -}}

@@ -100,7 +100,7 @@ spec:
 - name: KC_CREATE_APPLICATION
   value: {{ $registration.createApplication | quote }}
 {{- end }}
-{{- include "common.extraEnv" $c }}
+{{- include "common.extraEnv" (list $c $registration.env) }}
 {{- end -}}
 
 {{/* The Secret that the report may point to for a secret parameter: the only one there is, with the parameter's name as its key. */}}

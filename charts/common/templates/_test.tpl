@@ -51,9 +51,9 @@ spec:
       env:
         {{- .env | nindent 8 }}
       volumeMounts:
-        {{- include "common.mounts" $c | nindent 8 }}
+        {{- include "common.gatewayMounts" $c | nindent 8 }}
   volumes:
-    {{- include "common.volumes" (list $c false) | nindent 4 }}
+    {{- include "common.gatewayVolumes" $c | nindent 4 }}
 {{- end -}}
 
 {{/* Only a sidecar that Kubernetes knows as one (1.29) ends with its pod. */}}

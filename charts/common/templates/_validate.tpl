@@ -16,6 +16,9 @@
 {{- if and (has $v.sink.kind (list "cloudevents" "nats")) (not $v.sink.url) -}}
 {{- include "common.problem" (list . (printf "sink.kind %s needs an address: set sink.url" $v.sink.kind)) -}}
 {{- end -}}
+{{- if and $v.sink.url (eq (include "common.sinkKind" .) "auto") -}}
+{{- include "common.problem" (list . "sink.url needs to be told what is there: set sink.kind") -}}
+{{- end -}}
 {{- if $v.registration.enabled -}}
 {{- $_ := include "common.application" . -}}
 {{- end -}}
