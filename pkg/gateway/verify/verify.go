@@ -50,9 +50,9 @@ func New(v connector.Verify, params expression.Input, o Options) (gateway.Verifi
 	case v.PathToken != nil:
 		return newPathToken(v.PathToken, params)
 	case v.JWT != nil:
-		return nil, errors.New("verify: jwt is not supported by this version of the gateway: choose basic, bearer, hmac, standardWebhooks or pathToken")
+		return newJWT(v.JWT, params, o)
 	case v.Token != nil:
-		return nil, errors.New("verify: token is not supported by this version of the gateway: choose basic, bearer, hmac, standardWebhooks or pathToken")
+		return nil, errors.New("verify: token is not supported by this version of the gateway: choose basic, bearer, jwt, hmac, standardWebhooks or pathToken")
 	default:
 		return nil, errors.New("verify: no scheme: name one, such as basic or hmac, because a delivery that proves nothing is never taken")
 	}

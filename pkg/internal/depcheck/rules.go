@@ -105,7 +105,7 @@ func Rules() []Rule {
 		{
 			Package: "pkg/gateway/...",
 			Ours:    with("pkg/gateway", "pkg/event", "pkg/connector", "pkg/mapping", "pkg/secret", "pkg/expression"),
-			Others:  []string{"go.etcd.io/bbolt", "github.com/nats-io/nats.go", "github.com/google/uuid", "github.com/tidwall/gjson", "github.com/VictoriaMetrics/metrics"},
+			Others:  []string{"go.etcd.io/bbolt", "github.com/nats-io/nats.go", "github.com/golang-jwt/jwt/v5", "github.com/google/uuid", "github.com/tidwall/gjson", "github.com/VictoriaMetrics/metrics"},
 			Never:   []string{clientGo, kubernetes, helm, cobra},
 		},
 		{Package: "pkg/simulator", Ours: []string{"pkg/event", "pkg/simulator/internal/..."}},
