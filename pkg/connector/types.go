@@ -259,7 +259,8 @@ type Delivery struct {
 	// Types maps to event types; the first match wins. Without it, Event.Type says the type.
 	Types []TypeRule   `json:"types,omitempty"`
 	Event EventMapping `json:"event"`
-	// Unknown says what becomes of an event whose type is unknown: refuse (default) or deadLetter.
+	// Unknown says what becomes of an event whose type is unknown: refuse (default by HTTP) or deadLetter
+	// (default by MQTT, where nobody hears of a refusal).
 	Unknown string `json:"unknown,omitempty"`
 	// OrderBy keeps the order of events with the same key.
 	OrderBy Value `json:"orderBy,omitempty" scope:"event"`
@@ -284,22 +285,33 @@ type HTTP struct {
 
 // MQTT is MQTT 3.1.1 over WebSocket; the system is the client.
 type MQTT struct {
+	// Host is where the system connects to; every path on it will do.
 	Host Value `json:"host"`
-	QoS  []int `json:"qos,omitempty"`
+	// QoS lists the qualities of service that are taken; default all. A message of another one ends the
+	// connection.
+	QoS []int `json:"qos,omitempty"`
+	// MaxPacket bounds a message with its topic, in bytes; default 256KiB.
+	MaxPacket Size `json:"maxPacket,omitempty"`
 }
 
 // TokenEndpoint issues bearer tokens by client credentials for the MQTT upgrade.
 type TokenEndpoint struct {
-	Host     Value       `json:"host"`
-	Path     string      `json:"path"`
-	Client   TokenClient `json:"client"`
-	Lifetime Duration    `json:"lifetime,omitempty"`
+	Host   Value       `json:"host"`
+	Path   string      `json:"path"`
+	Client TokenClient `json:"client"`
+	// SigningKeys sign the tokens: the first signs, all of them are accepted, so that a key can be changed
+	// without ending anybody's session. They need at least 32 bytes and must not be the client's secret.
+	SigningKeys ValueList `json:"signingKey"`
+	// Lifetime is how long a token is good for, and a connection that was opened with it; from 1m to 24h,
+	// default 1h.
+	Lifetime Duration `json:"lifetime,omitempty"`
 }
 
 // TokenClient are the credentials of the token endpoint's client.
 type TokenClient struct {
-	ID     Value `json:"id"`
-	Secret Value `json:"secret"`
+	ID Value `json:"id"`
+	// Secrets are the secrets that are accepted: several while one takes the place of another.
+	Secrets ValueList `json:"secret"`
 }
 
 // Verify says how a delivery proves who sent it. Exactly one member is set.

@@ -19,8 +19,10 @@ import (
 
 // Limits of what a definition may ask for.
 const (
-	maxBodyLimit = 64 << 20
-	maxTokenLife = 24 * time.Hour
+	maxBodyLimit   = 64 << 20
+	maxPacketLimit = 4 << 20
+	minTokenLife   = time.Minute
+	maxTokenLife   = 24 * time.Hour
 )
 
 // validate checks what the schema cannot: expressions and what they read, references, and what has to be
@@ -265,8 +267,16 @@ func (d *Definition) validateDelivery(path string, delivery *Delivery, problems 
 	if (delivery.Verify.Token != nil) != (delivery.Token != nil) {
 		problems.add(path+".verify", "", "verify.token and token go together: one checks what the other issues")
 	}
-	if delivery.Token != nil && time.Duration(delivery.Token.Lifetime) > maxTokenLife {
-		problems.add(path+".token.lifetime", "write at most 24h", "is too long")
+	if m := delivery.MQTT; m != nil {
+		if m.MaxPacket > maxPacketLimit {
+			problems.add(path+".mqtt.maxPacket", "write at most 4MiB", "is larger than the gateway takes")
+		}
+		if v := delivery.Verify; v.HMAC != nil || v.StandardWebhooks != nil || v.PathToken != nil {
+			problems.add(path+".verify", "choose token, basic, bearer or jwt", "an MQTT client proves who it is when it connects, by a header and not by its messages")
+		}
+	}
+	if delivery.Token != nil {
+		d.validateToken(path+".token", delivery.Token, problems)
 	}
 	if h := delivery.Verify.HMAC; h != nil {
 		if h.Timestamp.IsSet() != (h.Tolerance > 0) {
@@ -282,6 +292,35 @@ func (d *Definition) validateDelivery(path string, delivery *Delivery, problems 
 		}
 	}
 	d.validateMapping(path, delivery, problems)
+}
+
+func (d *Definition) validateToken(path string, t *TokenEndpoint, problems *Problems) {
+	switch life := time.Duration(t.Lifetime); {
+	case life == 0:
+	case life < minTokenLife:
+		problems.add(path+".lifetime", "write at least 1m", "is too short: a client would do little else than ask for tokens")
+	case life > maxTokenLife:
+		problems.add(path+".lifetime", "write at most 24h", "is too long")
+	}
+	if len(t.Client.Secrets) == 0 {
+		problems.add(path+".client.secret", "add one", "is empty")
+	}
+	if len(t.SigningKeys) == 0 {
+		problems.add(path+".signingKey", "add a generated secret parameter", "is empty")
+	}
+	var known []string
+	for _, v := range t.Client.Secrets {
+		known = append(known, v.Parameters()...)
+	}
+	for _, v := range t.SigningKeys {
+		secret := func(name string) bool { return d.Parameters[name].Kind == KindSecret }
+		if !slices.ContainsFunc(v.Parameters(), secret) {
+			problems.add(path+".signingKey", "read it from a generated secret parameter, such as =param(\"token_signing_key\")", "everybody who reads the definition could sign tokens")
+		}
+		if slices.ContainsFunc(v.Parameters(), func(name string) bool { return slices.Contains(known, name) }) {
+			problems.add(path+".signingKey", "use a parameter of its own", "is the client's secret, by which the client could sign tokens itself")
+		}
+	}
 }
 
 func (d *Definition) validateMapping(path string, delivery *Delivery, problems *Problems) {
