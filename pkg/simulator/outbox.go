@@ -56,6 +56,8 @@ type message struct {
 	contentType            string
 	header                 http.Header
 	body                   []byte
+	// tag is what the sender remembers it by.
+	tag any
 }
 
 // outbox sends a system's events by HTTP, repeats what was not taken, and keeps a monitor.

@@ -30,7 +30,7 @@ func newBrand(t *testing.T, changes ...string) (brand simulator.Notifier, api st
 	system, address := newSystem(t, "qualtrics", with(qualtricsParams(), changes...))
 	require.Contains(t, system.Hosts(), "my-brand.ca1.qualtrics.com:443")
 	brand = system.(simulator.Notifier)
-	require.NoError(t, brand.Connect(simulator.Consumer{}))
+	require.NoError(t, brand.Connect(simulator.Consumer{Client: nearby()}))
 	return brand, address + "/API/v3"
 }
 
@@ -245,7 +245,7 @@ func TestQualtricsDoesNotRepeatUnlessToldTo(t *testing.T) {
 	assert.Len(t, inbox.got(), 1)
 	assert.Contains(t, get(t, api+"/eventsubscriptions/"+id, qualtricsToken).body, `"successfulCalls":0`)
 
-	require.NoError(t, brand.Connect(simulator.Consumer{MaxAttempts: 1000, RetryAfter: time.Millisecond}))
+	require.NoError(t, brand.Connect(simulator.Consumer{Client: nearby(), MaxAttempts: 1000, RetryAfter: time.Millisecond}))
 	require.NoError(t, brand.Fire(t.Context(), simulator.Notification{ID: "2", Type: "threesixty.created"}))
 	inbox.wait(t, 3)
 	inbox.answer(200)

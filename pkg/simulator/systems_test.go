@@ -2,6 +2,7 @@ package simulator_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -31,6 +32,18 @@ func newSystem(t *testing.T, name string, params map[string]string) (system simu
 		url = serve(t, handler)
 	}
 	return system, url
+}
+
+// nearby reaches servers of the test, and nothing else.
+func nearby() *http.Client { return &http.Client{Transport: local{}, Timeout: 10 * time.Second} }
+
+type local struct{}
+
+func (local) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Hostname() != "127.0.0.1" {
+		return nil, errors.New("no route to host")
+	}
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 // with returns the parameters with some changed; no value takes one away.
