@@ -52,13 +52,8 @@ func (r *Repository) Root() (*os.Root, error) { return os.OpenRoot(r.dir) }
 
 // Names lists the add-ons' directories in addons/, sorted. A directory whose name is no
 // <key>-<version> is listed too: it is the caller's to complain about.
-func (r *Repository) Names() ([]string, error) { return r.dirs(AddonsDir) }
-
-// Charts lists the directories in charts/, sorted.
-func (r *Repository) Charts() ([]string, error) { return r.dirs(ChartsDir) }
-
-func (r *Repository) dirs(in string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(r.dir, in))
+func (r *Repository) Names() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(r.dir, AddonsDir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -3,6 +3,7 @@ package lint
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -76,11 +77,14 @@ func entriesOf(node *yaml.Node) []entry {
 	return out
 }
 
-// at is the node at path, nil where there is none.
+// at is the node at path (keys, and numbers for items of lists), nil where there is none.
 func (d *document) at(path ...string) *yaml.Node {
 	node := d.root
 	for _, key := range path {
 		var next *yaml.Node
+		if i, err := strconv.Atoi(key); err == nil && node != nil && node.Kind == yaml.SequenceNode && i >= 0 && i < len(node.Content) {
+			next = node.Content[i]
+		}
 		for _, e := range entriesOf(node) {
 			if e.key == key {
 				next = e.node

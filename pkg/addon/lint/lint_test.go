@@ -332,3 +332,13 @@ func TestSeverities(t *testing.T) {
 	assert.True(t, lint.Warning.AtLeast(lint.Warning))
 	assert.False(t, lint.Info.AtLeast(lint.Warning))
 }
+
+func TestAnUnknownKeyIsFoundAtItsLineAndCompared(t *testing.T) {
+	t.Parallel()
+	repo := addontest.Repository(t)
+	addontest.Write(t, repo.Dir(), "addons/"+addontest.Name+"/docs/meta.yaml", "docs:\n- template:\n    displayName: D\n    descripton: d\n    sources: []\n")
+	findings := run(t, repo).Findings
+	require.NotEmpty(t, findings)
+	assert.Equal(t, 4, findings[0].Line)
+	assert.Equal(t, `the key "descripton" is not known; did you mean "description"?`, findings[0].Message)
+}
