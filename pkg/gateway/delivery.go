@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
+	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
 )
 
 // Delivery is what a transport received, before anything is known about it. It is not changed afterwards.
@@ -23,7 +24,14 @@ type Delivery struct {
 	// delivery is verified by one.
 	Path  []string
 	Token string
+	// Topic is where an MQTT client published it.
+	Topic string
 	Body  []byte
+}
+
+// input is what the mapping sees of it.
+func (d *Delivery) input() mapping.Delivery {
+	return mapping.Delivery{Header: d.Header, Query: d.Query, Path: d.Path, Topic: d.Topic, Body: d.Body}
 }
 
 // Record is a delivery as it is kept, with the events that were made of it.
@@ -74,7 +82,7 @@ var neverKept = map[string]bool{
 
 // keep returns the delivery without what must not be kept.
 func (d Delivery) keep(k Kept) Delivery {
-	kept := Delivery{Route: d.Route, Received: d.Received, Path: d.Path, Body: d.Body}
+	kept := Delivery{Route: d.Route, Received: d.Received, Path: d.Path, Topic: d.Topic, Body: d.Body}
 	for _, name := range k.Headers {
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		if values := d.Header[name]; len(values) > 0 && !neverKept[name] {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
@@ -12,6 +13,13 @@ type Verifier interface {
 	// Verify returns nil, a *Refusal, or another error where it cannot tell (the delivery is then worth
 	// repeating).
 	Verify(ctx context.Context, d *Delivery) error
+}
+
+// Expiring is a Verifier whose proofs come to an end. A transport with sessions ends them then.
+type Expiring interface {
+	Verifier
+	// Until is when the proof ends in a delivery that Verify has just accepted; zero means never.
+	Until(d *Delivery) time.Time
 }
 
 // Mapper makes events of a delivery. It is pure.

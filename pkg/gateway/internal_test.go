@@ -247,7 +247,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	zone := time.FixedZone("", 2*60*60)
 	r := &Record{
 		Delivery: Delivery{Route: "webhook", Received: time.Unix(0, 1_700_000_000_123_456_789).UTC(), Header: http.Header{"X-A": {"1", "2"}, "X-B": {""}},
-			Query: map[string][]string{"q": {"v"}}, Path: []string{"a", ""}, Body: []byte("raw\x00bytes")},
+			Query: map[string][]string{"q": {"v"}}, Path: []string{"a", ""}, Topic: "a/b", Body: []byte("raw\x00bytes")},
 		Entries: []Entry{
 			{Event: event.Event{ID: "1", Source: "s", Type: "t", Version: "v1", Subject: "x", DataContentType: "text/plain", Data: []byte("d"),
 				Time: time.Date(2024, 5, 6, 7, 8, 9, 10, zone), Extensions: map[string]string{"a": "b", "c": ""}}, Key: "k"},

@@ -13,21 +13,6 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
 )
 
-// Answer is what the sender is told.
-type Answer struct {
-	Outcome Outcome
-	// Status is the HTTP status that the outcome has on this route.
-	Status int
-	// Events are the ids of the delivery's events.
-	Events []string
-	// Error says what is wrong. It holds neither secrets nor payload.
-	Error string
-	// RetryAfter is when to come again, for outcomes that are worth it.
-	RetryAfter time.Duration
-	// Challenge is the value of WWW-Authenticate, if any.
-	Challenge string
-}
-
 // PipelineOptions are what a pipeline is made of.
 type PipelineOptions struct {
 	Buffer Buffer
@@ -93,7 +78,7 @@ func (p *Pipeline) handle(ctx context.Context, route *Route, d *Delivery) Answer
 	if answer, ok := p.verify(ctx, route, stages.Verifier, d); !ok {
 		return answer
 	}
-	result := stages.Mapper.Map(mapping.Delivery{Header: d.Header, Query: d.Query, Path: d.Path, Body: d.Body})
+	result := stages.Mapper.Map(d.input())
 	record, outcome := p.sort(route, d, result)
 	switch {
 	case record == nil && outcome == Ignored:
@@ -101,7 +86,7 @@ func (p *Pipeline) handle(ctx context.Context, route *Route, d *Delivery) Answer
 	case record == nil:
 		return Answer{Outcome: outcome, Error: result.Reason}
 	}
-	if answer, ok := p.checkEvents(d, record); !ok {
+	if answer, ok := p.checkEvents(route, d, record); !ok {
 		return answer
 	}
 	return p.append(ctx, route, record)
@@ -124,8 +109,9 @@ func (p *Pipeline) sort(route *Route, d *Delivery, result mapping.Result) (*Reco
 			reason = ReasonUnknownType
 		}
 		// What the sender should hear about is refused. A dead letter is for unknown types that the
-		// definition keeps, and for single items among good ones, which a refusal would lose.
-		keep := events > 0 || item.Outcome == mapping.Unknown && route.DeadLetterUnknown
+		// definition keeps, for single items among good ones, which a refusal would lose, and for senders
+		// that hear nothing.
+		keep := events > 0 || route.Unheard && item.Outcome != mapping.Unknown || route.DeadLetterUnknown && item.Outcome == mapping.Unknown
 		if !p.stores || !keep {
 			return nil, outcomes[result.Outcome]
 		}
@@ -144,7 +130,7 @@ var outcomes = map[mapping.Outcome]Outcome{
 
 // checkEvents refuses what the target would never take, while the sender still listens. An event among
 // others that are good becomes a dead letter instead.
-func (p *Pipeline) checkEvents(d *Delivery, record *Record) (Answer, bool) {
+func (p *Pipeline) checkEvents(route *Route, d *Delivery, record *Record) (Answer, bool) {
 	trace := traceParent(d)
 	good := 0
 	var first *PublishError
@@ -171,10 +157,21 @@ func (p *Pipeline) checkEvents(d *Delivery, record *Record) (Answer, bool) {
 			first = err
 		}
 	}
-	if first != nil && (good == 0 || !p.stores) {
+	if first != nil && (good == 0 && !route.Unheard || !p.stores) {
 		return unpublishable(first), false
 	}
 	return Answer{}, true
+}
+
+// Verify does the first stage alone: for transports where a sender proves once who it is. An answer that
+// is not the sender's right to go on is counted and logged like that of a delivery.
+func (p *Pipeline) Verify(ctx context.Context, route *Route, d *Delivery) (Answer, bool) {
+	start := p.now()
+	answer, ok := p.verify(ctx, route, route.Stages().Verifier, d)
+	if !ok {
+		p.Answered(route, &answer, start)
+	}
+	return answer, ok
 }
 
 func (p *Pipeline) verify(ctx context.Context, route *Route, v Verifier, d *Delivery) (Answer, bool) {
@@ -208,7 +205,7 @@ func (p *Pipeline) append(ctx context.Context, route *Route, record *Record) Ans
 		return p.notTaken(err)
 	}
 	answer := Answer{Outcome: Duplicate}
-	fresh, dead := 0, 0
+	fresh, dead, why := 0, 0, ""
 	for i, duplicate := range duplicates {
 		if id := record.Entries[i].Event.ID; id != "" {
 			answer.Events = append(answer.Events, id)
@@ -217,6 +214,7 @@ func (p *Pipeline) append(ctx context.Context, route *Route, record *Record) Ans
 		case duplicate:
 		case record.Entries[i].Failure != nil:
 			dead++
+			why = record.Entries[i].Failure.Detail
 			p.metrics.deadLettered(route.Name, record.Entries[i].Failure.Reason)
 		default:
 			fresh++
@@ -228,7 +226,7 @@ func (p *Pipeline) append(ctx context.Context, route *Route, record *Record) Ans
 	case fresh > 0:
 		answer.Outcome = Accepted
 	case dead > 0:
-		answer.Outcome = DeadLettered
+		answer.Outcome, answer.Error = DeadLettered, why
 	}
 	return answer
 }
@@ -279,7 +277,7 @@ func traceParent(d *Delivery) string {
 // mended. Unless every item of the delivery becomes an event that check passes, or is ignored, it is an
 // error.
 func Remap(m Mapper, check func(event.Event) error, d Delivery) ([]Entry, error) {
-	result := m.Map(mapping.Delivery{Header: d.Header, Query: d.Query, Path: d.Path, Body: d.Body})
+	result := m.Map(d.input())
 	if result.Outcome != mapping.Accepted && result.Outcome != mapping.Ignored {
 		return nil, fmt.Errorf("it is still %s: %s", result.Outcome, result.Reason)
 	}

@@ -24,6 +24,7 @@ func (r *Record) AppendBinary(dst []byte) ([]byte, error) {
 	e.lists(d.Header)
 	e.lists(d.Query)
 	e.texts(d.Path)
+	e.text(d.Topic)
 	e.text(string(d.Body))
 	e.number(int64(len(r.Entries)))
 	for i := range r.Entries {
@@ -44,6 +45,7 @@ func DecodeRecord(data []byte) (*Record, error) {
 	r.Delivery.Header = d.lists()
 	r.Delivery.Query = d.lists()
 	r.Delivery.Path = d.texts()
+	r.Delivery.Topic = d.text()
 	r.Delivery.Body = d.blob()
 	n := d.count()
 	r.Entries = make([]Entry, 0, n)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -27,15 +28,15 @@ type golden struct {
 	} `json:"events"`
 }
 
-// TestSamples sends every recorded delivery of every connector through a gateway, with every buffer that
-// needs no server, and compares the answers and what arrives with the golden files.
+// TestSamples sends every recorded delivery of every connector through a gateway, with every buffer, and
+// compares the answers and what arrives with the golden files.
 func TestSamples(t *testing.T) {
 	t.Parallel()
 	connectors, err := filepath.Glob(charts + "/*-connector")
 	require.NoError(t, err)
 	require.NotEmpty(t, connectors)
 	for _, dir := range connectors {
-		for _, buffer := range []string{"none", "disk"} {
+		for _, buffer := range []string{"none", "disk", "jetstream"} {
 			t.Run(filepath.Base(dir)+"/"+buffer, func(t *testing.T) {
 				t.Parallel()
 				testSamples(t, dir, buffer)
@@ -54,8 +55,16 @@ func testSamples(t *testing.T, dir, buffer string) {
 	}
 	slices.Sort(cases) // a case may repeat one before it
 	sink := newTarget(t)
-	g := serve(t, "--connector", filepath.Join(dir, "files", "connector.yaml"), "--params", filepath.Join(dir, "samples", "params.yaml"),
-		"--buffer", buffer, "--buffer-dir", t.TempDir(), "--sink-kind", "cloudevents", "--sink-url", sink.URL)
+	args := []string{"--connector", filepath.Join(dir, "files", "connector.yaml"), "--params", filepath.Join(dir, "samples", "params.yaml"),
+		"--buffer", buffer, "--sink-kind", "cloudevents", "--sink-url", sink.URL}
+	switch buffer {
+	case "disk":
+		args = append(args, "--buffer-dir", t.TempDir())
+	case "jetstream":
+		args = append(args, "--buffer-url", startNATS(t))
+	}
+	g := serve(t, args...)
+	require.Eventually(t, func() bool { status, _ := g.get(t, "/readyz"); return status == http.StatusOK }, patience, time.Millisecond)
 	for _, file := range cases {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			data, err := os.ReadFile(file + ".golden.json")
@@ -89,6 +98,16 @@ func testSamples(t *testing.T, dir, buffer string) {
 		})
 	}
 	assert.Zero(t, g.stop())
+}
+
+func startNATS(t *testing.T) (url string) {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
+	require.NoError(t, err)
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	require.True(t, s.ReadyForConnections(patience))
+	return s.ClientURL()
 }
 
 // sample reads a recorded request; everything after the blank line is its body.

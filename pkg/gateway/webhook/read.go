@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"strings"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpserver"
 )
 
 // read makes a delivery of a request, or says what is wrong with it. release gives back what the body
@@ -47,7 +47,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, route *Route, res
 	if problem != nil {
 		return nil, problem, release
 	}
-	d = &gateway.Delivery{Client: h.client(r), Header: r.Header, Query: r.URL.Query(), Path: rest, Body: body}
+	d = &gateway.Delivery{Client: httpserver.ClientAddress(r, h.hops), Header: r.Header, Query: r.URL.Query(), Path: rest, Body: body}
 	if route.TokenInPath && len(rest) > 0 {
 		d.Token, d.Path = rest[0], rest[1:]
 	}
@@ -119,22 +119,4 @@ func accepts(kinds []string, header http.Header) bool {
 		}
 	}
 	return false
-}
-
-// client is the sender's address: the one that the outermost trusted proxy saw.
-func (h *Handler) client(r *http.Request) string {
-	if h.hops > 0 {
-		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-		if i := len(hops) - h.hops; i >= 0 {
-			if address := strings.TrimSpace(hops[i]); address != "" && len(address) <= 64 {
-				// Told apart from addresses seen here, so that a sender without the header cannot be locked out by it.
-				return "forwarded " + address
-			}
-		}
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

@@ -3,13 +3,10 @@
 package webhook
 
 import (
-	"encoding/json"
 	"fmt"
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -133,7 +130,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.answer(w, route.Route, *problem, start)
 		return
 	}
-	h.write(w, h.pipeline.Handle(r.Context(), route.Route, delivery))
+	gateway.WriteAnswer(w, h.pipeline.Handle(r.Context(), route.Route, delivery))
 }
 
 func overload() gateway.Answer {
@@ -171,37 +168,5 @@ func (h *Handler) find(path string) (*Route, []string) {
 // answer is for what the transport decides by itself.
 func (h *Handler) answer(w http.ResponseWriter, route *gateway.Route, a gateway.Answer, start time.Time) {
 	h.pipeline.Answered(route, &a, start)
-	h.write(w, a)
-}
-
-// maxAnswerIDs bounds the ids in an answer.
-const maxAnswerIDs = 100
-
-func (h *Handler) write(w http.ResponseWriter, a gateway.Answer) {
-	header := w.Header()
-	if a.Challenge != "" {
-		header.Set("WWW-Authenticate", a.Challenge)
-	}
-	if a.RetryAfter > 0 {
-		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(a.RetryAfter.Seconds()))))
-	}
-	if a.Status == http.StatusNoContent || a.Status == http.StatusNotModified {
-		w.WriteHeader(a.Status)
-		return
-	}
-	body, err := json.Marshal(struct {
-		Outcome gateway.Outcome `json:"outcome"`
-		Events  []string        `json:"events,omitempty"`
-		Error   string          `json:"error,omitempty"`
-	}{a.Outcome, a.Events[:min(len(a.Events), maxAnswerIDs)], a.Error})
-	if err != nil {
-		w.WriteHeader(http.StatusInternalServerError)
-		return
-	}
-	header.Set("Content-Type", "application/json")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(a.Status)
-	// A sender that is gone does not read its answer: nothing to do about it.
-	_, _ = w.Write(body)
+	gateway.WriteAnswer(w, a)
 }

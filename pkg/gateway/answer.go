@@ -1,0 +1,57 @@
+package gateway
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Answer is what the sender is told.
+type Answer struct {
+	Outcome Outcome
+	// Status is the HTTP status that the outcome has on this route.
+	Status int
+	// Events are the ids of the delivery's events.
+	Events []string
+	// Error says what is wrong. It holds neither secrets nor payload.
+	Error string
+	// RetryAfter is when to come again, for outcomes that are worth it.
+	RetryAfter time.Duration
+	// Challenge is the value of WWW-Authenticate, if any.
+	Challenge string
+}
+
+// maxAnswerIDs bounds the ids in an answer.
+const maxAnswerIDs = 100
+
+// WriteAnswer answers a request: the status, the headers that belong to it, and a JSON document.
+func WriteAnswer(w http.ResponseWriter, a Answer) {
+	header := w.Header()
+	if a.Challenge != "" {
+		header.Set("WWW-Authenticate", a.Challenge)
+	}
+	if a.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(a.RetryAfter.Seconds()))))
+	}
+	if a.Status == http.StatusNoContent || a.Status == http.StatusNotModified {
+		w.WriteHeader(a.Status)
+		return
+	}
+	body, err := json.Marshal(struct {
+		Outcome Outcome  `json:"outcome"`
+		Events  []string `json:"events,omitempty"`
+		Error   string   `json:"error,omitempty"`
+	}{a.Outcome, a.Events[:min(len(a.Events), maxAnswerIDs)], a.Error})
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(a.Status)
+	// A sender that is gone does not read its answer: nothing to do about it.
+	_, _ = w.Write(body)
+}
