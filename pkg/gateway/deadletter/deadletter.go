@@ -37,6 +37,8 @@ type Letter struct {
 	Header http.Header  `json:"header,omitempty"`
 	Query  url.Values   `json:"query,omitempty"`
 	Path   []string     `json:"path,omitempty"`
+	// Topic is where an MQTT client published it.
+	Topic string `json:"topic,omitempty"`
 	// Body is the raw body if it is text, BodyBase64 otherwise.
 	Body       string `json:"body,omitempty"`
 	BodyBase64 []byte `json:"bodyBase64,omitempty"`
@@ -120,7 +122,7 @@ func (s *Service) Show(ctx context.Context, id string) (Letter, error) {
 	if err != nil {
 		return Letter{}, fmt.Errorf("dead letter %q: %w", id, err)
 	}
-	out := Letter{Summary: summary(l), Header: l.Delivery.Header, Query: l.Delivery.Query, Path: l.Delivery.Path}
+	out := Letter{Summary: summary(l), Header: l.Delivery.Header, Query: l.Delivery.Query, Path: l.Delivery.Path, Topic: l.Delivery.Topic}
 	if l.Entry.Event.ID != "" {
 		out.Event = &l.Entry.Event
 	}

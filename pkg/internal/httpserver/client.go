@@ -1,0 +1,26 @@
+package httpserver
+
+import (
+	"net"
+	"net/http"
+	"strings"
+)
+
+// ClientAddress is the address of whom the outermost trusted proxy saw. hops is how many proxies in front
+// append to X-Forwarded-For; with 0 the header is ignored, because anybody can write it.
+func ClientAddress(r *http.Request, hops int) string {
+	if hops > 0 {
+		forwarded := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		if i := len(forwarded) - hops; i >= 0 {
+			if address := strings.TrimSpace(forwarded[i]); address != "" && len(address) <= 64 {
+				// Told apart from addresses seen here, so that a sender without the header cannot be locked out by it.
+				return "forwarded " + address
+			}
+		}
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
