@@ -179,6 +179,7 @@ func newSystem() map[string]func(params map[string]string) (System, error) {
 	return map[string]func(params map[string]string) (System, error){
 		"c4c":       newC4C,
 		"github":    newGithub,
+		"litmos":    newLitmos,
 		"qualtrics": newQualtrics,
 	}
 }
