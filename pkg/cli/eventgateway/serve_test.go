@@ -113,6 +113,7 @@ func TestNothingSecretIsSaid(t *testing.T) {
 	said := ""
 	say := func(a answer) { said += a.Outcome + a.Error + strings.Join(a.Events, "") }
 	say(g.deliver(t, "good", c4cPassword))
+	sink.arrived(t, 1)
 	say(g.deliver(t, "bad", "guessed-password"))
 	sink.answer(http.StatusBadRequest)
 	say(g.deliver(t, "poison", c4cPassword))
