@@ -182,7 +182,6 @@ func TestJobs(t *testing.T) {
 		"KC_NAMESPACE":             "team-a",
 		"KC_CREDENTIALS_NAMESPACE": "kyma-system",
 		"KC_BACKEND":               "auto",
-		"KC_POLICY":                "upsert",
 		"KC_FAIL_ON":               "all",
 		"KC_PARALLEL":              "8",
 		"KC_TIMEOUT":               "2m",

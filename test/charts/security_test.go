@@ -185,6 +185,10 @@ func TestSync(t *testing.T) {
 	}
 	policyOf := func(os objects, pod string) string { return env(t, os.pods(t)[pod].Spec.Containers[0])["KC_POLICY"] }
 
+	usual := render(t, install(form()))
+	assert.NotContains(t, verbs(usual, "apply"), "delete")
+	assert.Empty(t, policyOf(usual, "Job my-c4c-apply"), "the definition decides")
+
 	careful := render(t, install(form().with(values{"registration": values{"policy": "sync"}})))
 	assert.Contains(t, verbs(careful, "apply"), "delete")
 	assert.Equal(t, "sync", policyOf(careful, "Job my-c4c-apply"))
@@ -194,6 +198,58 @@ func TestSync(t *testing.T) {
 	allowed := render(t, install(form().with(values{"registration": values{"policy": "sync", "reconcile": values{"allowDelete": true}}})))
 	assert.Contains(t, verbs(allowed, "reconcile"), "delete")
 	assert.Equal(t, "sync", policyOf(allowed, "CronJob my-c4c-reconcile"))
+
+	// The definition's policy counts where the operator says nothing.
+	in := varietyOf(nil)
+	in.definition += "policy: sync\n"
+	defined := render(t, in)
+	assert.Contains(t, verbs(defined, "apply"), "delete")
+	assert.Empty(t, policyOf(defined, "Job my-c4c-apply"))
+	assert.Equal(t, "upsert", policyOf(defined, "CronJob my-c4c-reconcile"))
+	in = varietyOf(values{"registration": values{"policy": "upsert"}})
+	in.definition += "policy: sync\n"
+	assert.NotContains(t, verbs(render(t, in), "apply"), "delete")
+}
+
+// Where webhooks follow the Subscriptions of the cluster, the Jobs may list them, and only then.
+func TestSubscriptions(t *testing.T) {
+	t.Parallel()
+	tests := map[string]bool{
+		"webhooks: {delivery: tree, create: {post: /hooks}}":                                                                      false,
+		"webhooks: {delivery: tree, mode: static, create: {post: /hooks}}":                                                        false,
+		"webhooks: {delivery: tree, mode: dynamic, create: {post: /hooks}}":                                                       true,
+		"webhooks: {delivery: tree, mode: '=param(\"application_name\")', create: {post: /hooks}}":                                true,
+		"webhooks: [{delivery: tree, mode: static, create: {post: /hooks}}, {delivery: tree, mode: dynamic, create: {post: /b}}]": true,
+	}
+	for webhooks, want := range tests {
+		in := varietyOf(nil)
+		in.definition = strings.Replace(variety, "webhooks: {delivery: tree, create: {post: /hooks}}", webhooks, 1)
+		os := render(t, in)
+		for job, may := range map[string]bool{"apply": want, "reconcile": want, "test": want, "delete": false} {
+			rules := into[rbacv1.ClusterRole](t, os.find(t, "ClusterRole", "my-c4c-1c110ce8-"+job)).Rules
+			rule := rbacv1.PolicyRule{APIGroups: []string{"eventing.kyma-project.io"}, Resources: []string{"subscriptions"}, Verbs: []string{"list"}}
+			if may {
+				assert.Contains(t, rules, rule, "%s: %s", webhooks, job)
+			} else {
+				assert.NotContains(t, rules, rule, "%s: %s", webhooks, job)
+			}
+		}
+		assert.Equal(t, "https://my-c4c-tree-team-a.kyma.example.com", env(t, os.pods(t)["Job my-c4c-delete"].Spec.Containers[0])["KC_CALLBACK_URL"], "webhooks are taken back, too")
+	}
+}
+
+// Secrets of credentials that Kyma's gateway uses: one of the system, one for each API with its own, and as many for
+// discovered APIs with their own as the operator allows.
+func TestNamesOfSecrets(t *testing.T) {
+	t.Parallel()
+	in := varietyOf(values{"registration": values{"discoveredApis": 2}})
+	in.definition = strings.Replace(variety, "deliveries:", "  - {discover: {get: /list, id: a}, auth: {none: {}}}\n  - {discover: {get: /list, id: b}}\ndeliveries:", 1)
+	rules := into[rbacv1.Role](t, render(t, in).find(t, "Role", "my-c4c-1c110ce8-apply")).Rules
+	var want []string
+	for _, name := range []string{"system", "two", "three", "item-0", "item-1"} {
+		want = append(want, "team-a.my-c4c."+name, "team-a.my-c4c."+name+".params")
+	}
+	assert.Equal(t, want, rules[1].ResourceNames)
 }
 
 // The Role lies where Kyma's gateway reads Secrets, and the Job is told the same place.

@@ -79,7 +79,7 @@ Only the paths that the definition's deliveries name.
 {{- trimSuffix "/" .Values.exposure.callbackUrl -}}
 {{- else if ne (include "common.exposureType" .) "none" -}}
 {{- $wanted := "" -}}
-{{- with .definition.webhooks -}}{{- $wanted = default "" .delivery -}}{{- end -}}
+{{- with include "common.webhooks" . | fromJsonArray -}}{{- $wanted = default "" (first .).delivery -}}{{- end -}}
 {{- $host := "" -}}
 {{- range .definition.deliveries -}}
 {{- if and .http (or (eq .name $wanted) (and (not $wanted) (not $host))) -}}

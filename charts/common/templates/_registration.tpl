@@ -2,14 +2,15 @@
 {{- define "common.registration" -}}
 {{- if .Values.registration.enabled -}}
 {{- $registration := .Values.registration -}}
-{{- $policy := $registration.policy -}}
+{{- $policy := include "common.policy" . -}}
 {{ include "common.rights" (dict "c" . "job" "apply" "remove" (eq $policy "sync") "hook" "") }}
 ---
-{{ include "common.registrationJob" (dict "c" . "job" "apply" "policy" $policy "hook" (dict "events" "post-install,post-upgrade,post-rollback" "weight" 0 "remove" false)) }}
+{{ include "common.registrationJob" (dict "c" . "job" "apply" "policy" $registration.policy "hook" (dict "events" "post-install,post-upgrade,post-rollback" "weight" 0 "remove" false)) }}
 {{- if $registration.reconcile.enabled }}
 ---
 {{- $remove := and (eq $policy "sync") $registration.reconcile.allowDelete -}}
-{{- if and (eq $policy "sync") (not $remove) -}}{{- $policy = "upsert" -}}{{- end }}
+{{- $said := $registration.policy -}}
+{{- if and (eq $policy "sync") (not $remove) -}}{{- $said = "upsert" -}}{{- end }}
 {{ include "common.rights" (dict "c" . "job" "reconcile" "remove" $remove "hook" "") }}
 ---
 apiVersion: {{ ternary "batch/v1" "batch/v1beta1" (eq "true" (include "common.since" (list . "1.21"))) }}
@@ -27,7 +28,7 @@ spec:
     metadata:
       labels: {{- include "common.labels" (list . "registration") | nindent 8 }}
     spec:
-      {{- include "common.jobSpec" (list . (include "common.registrationPod" (dict "c" . "job" "reconcile" "command" "apply" "policy" $policy)) $registration) | nindent 6 }}
+      {{- include "common.jobSpec" (list . (include "common.registrationPod" (dict "c" . "job" "reconcile" "command" "apply" "policy" $said)) $registration) | nindent 6 }}
 {{- end }}
 {{- end -}}
 {{- end -}}
@@ -80,27 +81,36 @@ spec:
   value: /dev/termination-log
 - name: KC_TIMEOUT
   value: {{ $registration.timeout | quote }}
-{{- if ne .command "delete" }}
-- name: KC_PARALLEL
-  value: {{ $registration.parallel | int | quote }}
+{{- if or (ne .command "delete") $c.definition.webhooks }}
 {{- with include "common.callbackUrl" $c }}
 - name: KC_CALLBACK_URL
   value: {{ . | quote }}
 {{- end }}
+{{- end }}
+{{- if ne .command "delete" }}
+- name: KC_PARALLEL
+  value: {{ $registration.parallel | int | quote }}
 {{- with include "common.shownSecret" $c }}
 - name: KC_CREDENTIALS_SECRET
   value: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- if eq .command "apply" }}
+{{- with .policy }}
 - name: KC_POLICY
-  value: {{ .policy }}
+  value: {{ . }}
+{{- end }}
 - name: KC_FAIL_ON
   value: {{ $registration.failOn }}
 - name: KC_CREATE_APPLICATION
   value: {{ $registration.createApplication | quote }}
 {{- end }}
 {{- include "common.extraEnv" (list $c $registration.env) }}
+{{- end -}}
+
+{{/* Which changes are made: as the operator says, else as the definition does. */}}
+{{- define "common.policy" -}}
+{{- .Values.registration.policy | default .definition.policy | default "upsert" -}}
 {{- end -}}
 
 {{/* The Secret that the report may point to for a secret parameter: the only one there is, with the parameter's name as its key. */}}

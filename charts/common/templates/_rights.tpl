@@ -111,6 +111,11 @@ rules:
     resourceNames: [{{ $application | quote }}]
     verbs: {{ $write }}
   {{- include "common.detection" $c | nindent 2 }}
+  {{- if and (not $gone) (include "common.followsSubscriptions" $c) }}
+  - apiGroups: [eventing.kyma-project.io]
+    resources: [subscriptions]
+    verbs: [list]
+  {{- end }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
@@ -143,18 +148,37 @@ subjects:
   verbs: [get]
 {{- end -}}
 
+{{/* "true" where webhooks follow the Subscriptions of the cluster. */}}
+{{- define "common.followsSubscriptions" -}}
+{{- range include "common.webhooks" . | fromJsonArray -}}
+{{- if not (has .mode (list nil "" "static")) -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The definition's webhooks as a JSON list; a single one may stand for a list. */}}
+{{- define "common.webhooks" -}}
+{{- $webhooks := .definition.webhooks -}}
+{{- if kindIs "slice" $webhooks -}}{{- toJson $webhooks -}}{{- else if $webhooks -}}{{- list $webhooks | toJson -}}{{- else -}}[]{{- end -}}
+{{- end -}}
+
 {{/*
 Names of the Secrets with the credentials that Kyma's Application Gateway uses, as a list: one for the APIs that are called
-with the system's credentials, one for each listed API with its own, and one for each one's request parameters.
+with the system's credentials, one for each listed API with its own, a number of them for discovered APIs with their
+own, and one for each one's request parameters.
 */}}
 {{- define "common.secretNames" -}}
+{{- $c := . -}}
 {{- $prefix := include "common.instance" . | replace "/" "." -}}
 {{- $names := list -}}
 {{- range .definition.apis -}}
 {{- $own := or .auth .requestParameters -}}
 {{- if not $own -}}
 {{- $names = append $names "system" -}}
-{{- else if and (not .discover) (ne .id "system") -}}
+{{- else if .discover -}}
+{{- range $n := until (int $c.Values.registration.discoveredApis) -}}
+{{- $names = append $names (printf "item-%d" $n) -}}
+{{- end -}}
+{{- else if ne .id "system" -}}
 {{- $names = append $names .id -}}
 {{- end -}}
 {{- end -}}
