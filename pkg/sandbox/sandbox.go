@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +17,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/provision"
 	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/pod"
@@ -57,9 +55,9 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Sandbox is a release on this machine. Start makes one, Close ends it. Its methods are called one after
+// sandbox is a release on this machine. open makes one, close ends it. Its methods are called one after
 // the other.
-type Sandbox struct {
+type sandbox struct {
 	options Options
 	dir     string
 	proxy   *proxy.Proxy
@@ -76,17 +74,17 @@ type Sandbox struct {
 	secrets []secret.Text // all that were ever seen in the cluster
 }
 
-// Start opens the sandbox: simulators, proxy and temporary directory. Nothing of the release runs yet. On
+// open opens the sandbox: simulators, proxy and temporary directory. Nothing of the release runs yet. On
 // an error nothing is left.
-func Start(ctx context.Context, o Options) (*Sandbox, error) {
-	s := &Sandbox{options: o}
+func open(ctx context.Context, o Options) (*sandbox, error) {
+	s := &sandbox{options: o}
 	if err := s.start(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *Sandbox) start(ctx context.Context) error {
+func (s *sandbox) start(ctx context.Context) error {
 	release := s.options.Release
 	objects, err := decode(release.Manifests, release.Namespace)
 	if err != nil {
@@ -127,87 +125,9 @@ func (s *Sandbox) start(ctx context.Context) error {
 	return err
 }
 
-func (s *Sandbox) newMachine() error {
-	if err := os.WriteFile(filepath.Join(s.dir, "ca.crt"), s.proxy.CA(), 0o600); err != nil {
-		return err
-	}
-	// For people who look into the cluster while it is up.
-	if _, err := s.kubeconfig("kubeconfig", s.options.Release.Namespace, s.cluster.token); err != nil {
-		return err
-	}
-	s.machine = &pod.Machine{
-		Dir:      s.dir,
-		Binaries: s.options.Binaries,
-		Objects:  s.cluster,
-		Redactor: s.redactor,
-		Grace:    grace,
-		Env:      s.environment,
-	}
-	return nil
-}
-
-// environment is what the sandbox adds to a pod's variables: the way out and, for a pod with an account
-// token, the way to the Kubernetes API.
-func (s *Sandbox) environment(p *corev1.Pod) ([]string, error) {
-	env := []string{
-		"HTTP_PROXY=" + s.proxy.URL(),
-		"HTTPS_PROXY=" + s.proxy.URL(),
-		// Only the sandbox's authority is trusted: a connection around the proxy fails.
-		"SSL_CERT_FILE=" + filepath.Join(s.dir, "ca.crt"),
-		"SSL_CERT_DIR=" + filepath.Join(s.dir, "none"),
-		// No load balancer here has to hear first that a pod goes. What the manifest says wins.
-		"KC_DRAIN_DELAY=0s",
-	}
-	if mount := p.Spec.AutomountServiceAccountToken; mount != nil && !*mount {
-		return env, nil
-	}
-	file, err := s.kubeconfig("kubeconfig."+p.Name, p.Namespace, s.access.token(p.Namespace, p.Spec.ServiceAccountName))
-	return append(env, "KUBECONFIG="+file), err
-}
-
-// kubeconfig writes the file by which a process reaches the Kubernetes API, through the proxy.
-func (s *Sandbox) kubeconfig(name, namespace string, token secret.Text) (string, error) {
-	named := func(key string, value map[string]any) []any {
-		return []any{map[string]any{"name": "sandbox", key: value}}
-	}
-	data, err := yaml.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "Config", "current-context": "sandbox",
-		"clusters": named("cluster", map[string]any{
-			"server": "https://" + apiHost, "proxy-url": s.proxy.URL(), "certificate-authority": filepath.Join(s.dir, "ca.crt"),
-		}),
-		"users":    named("user", map[string]any{"token": token.Reveal()}),
-		"contexts": named("context", map[string]any{"cluster": "sandbox", "user": "sandbox", "namespace": namespace}),
-	})
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(s.dir, name)
-	return file, os.WriteFile(file, data, 0o600)
-}
-
-// redactor knows the values of all Secrets that are in the cluster or have been.
-func (s *Sandbox) redactor() *secret.Redactor {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cluster != nil {
-		texts, err := s.cluster.secrets(ctx)
-		if err != nil {
-			s.options.Log.Warn("secrets for redaction cannot be read", "error", err)
-		}
-		for _, text := range texts {
-			if !slices.Contains(s.secrets, text) {
-				s.secrets = append(s.secrets, text)
-			}
-		}
-	}
-	return secret.NewRedactor(append(slices.Clone(s.secrets), s.options.Secrets...)...)
-}
-
-// Close ends all processes and servers and removes the temporary directory, unless it is to be kept. It
+// close ends all processes and servers and removes the temporary directory, unless it is to be kept. It
 // may be called at any time, also twice.
-func (s *Sandbox) Close() error {
+func (s *sandbox) close() error {
 	s.stopPods()
 	var errs []error
 	if s.system != nil {
@@ -225,12 +145,9 @@ func (s *Sandbox) Close() error {
 	return errors.Join(errs...)
 }
 
-// Dir is the temporary directory: logs are in pods/<pod>/logs.
-func (s *Sandbox) Dir() string { return s.dir }
-
 // runHooks runs the hooks of an event in Helm's order, removes those that ask for it when all have
 // succeeded, and returns how many Jobs and Pods there were.
-func (s *Sandbox) runHooks(ctx context.Context, event string) (int, error) {
+func (s *sandbox) runHooks(ctx context.Context, event string) (int, error) {
 	ran := 0
 	hooks := s.options.Release.HooksFor(event)
 	for _, hook := range hooks {
@@ -263,13 +180,13 @@ func (s *Sandbox) runHooks(ctx context.Context, event string) (int, error) {
 	return ran, nil
 }
 
-func (s *Sandbox) runJob(ctx context.Context, job *batchv1.Job) error {
+func (s *sandbox) runJob(ctx context.Context, job *batchv1.Job) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, jobTimeout, fmt.Errorf("it took more than %s", jobTimeout))
 	defer cancel()
 	return s.machine.RunJob(ctx, job)
 }
 
-func (s *Sandbox) runPod(ctx context.Context, p *corev1.Pod) error {
+func (s *sandbox) runPod(ctx context.Context, p *corev1.Pod) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, jobTimeout, fmt.Errorf("it took more than %s", jobTimeout))
 	defer cancel()
 	return s.machine.RunToEnd(ctx, p)
@@ -277,7 +194,7 @@ func (s *Sandbox) runPod(ctx context.Context, p *corev1.Pod) error {
 
 // applyAll gives the manifests to the simulated Kubernetes API. Kinds that it has no part in are left out,
 // except Kyma's own: a Kyma that does not serve them would refuse the release.
-func (s *Sandbox) applyAll(ctx context.Context, o *objects) error {
+func (s *sandbox) applyAll(ctx context.Context, o *objects) error {
 	for _, m := range o.apply {
 		if err := s.access.add(m, s.options.Release.Namespace); err != nil {
 			return fmt.Errorf("%s %s: %w", m.Kind, m.Name, err)
@@ -296,7 +213,7 @@ func (s *Sandbox) applyAll(ctx context.Context, o *objects) error {
 }
 
 // startPods starts the pods of all Deployments and StatefulSets and waits until they are ready.
-func (s *Sandbox) startPods(ctx context.Context) (int, error) {
+func (s *sandbox) startPods(ctx context.Context) (int, error) {
 	var wanted []*corev1.Pod
 	for _, d := range s.objects.deployments {
 		wanted = append(wanted, pod.OfDeployment(d)...)
@@ -321,7 +238,7 @@ func (s *Sandbox) startPods(ctx context.Context) (int, error) {
 	return len(wanted), nil
 }
 
-func (s *Sandbox) stopPods() {
+func (s *sandbox) stopPods() {
 	if s.network == nil {
 		return
 	}
@@ -333,7 +250,7 @@ func (s *Sandbox) stopPods() {
 }
 
 // crashed says whether a pod that should run has ended.
-func (s *Sandbox) crashed() error {
+func (s *sandbox) crashed() error {
 	for _, p := range s.network.running() {
 		if err := p.Failed(); err != nil {
 			return err
@@ -343,7 +260,7 @@ func (s *Sandbox) crashed() error {
 }
 
 // removeObjects deletes the release's objects, as Helm does after the pre-delete hooks.
-func (s *Sandbox) removeObjects(ctx context.Context) error {
+func (s *sandbox) removeObjects(ctx context.Context) error {
 	var errs []error
 	manifests := slices.Clone(s.options.Release.Manifests)
 	slices.Reverse(manifests)
@@ -353,7 +270,7 @@ func (s *Sandbox) removeObjects(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (s *Sandbox) remove(ctx context.Context, m provision.Manifest) error {
+func (s *sandbox) remove(ctx context.Context, m provision.Manifest) error {
 	s.access.remove(m, s.options.Release.Namespace)
 	if err := s.cluster.remove(ctx, m, s.options.Release.Namespace); err != nil && !errors.Is(err, errNotServed) {
 		return fmt.Errorf("remove %s %s: %w", m.Kind, m.Name, err)
@@ -362,7 +279,7 @@ func (s *Sandbox) remove(ctx context.Context, m provision.Manifest) error {
 }
 
 // left are the objects that are there now and were not before the release.
-func (s *Sandbox) left(ctx context.Context) ([]string, error) {
+func (s *sandbox) left(ctx context.Context) ([]string, error) {
 	now, err := s.cluster.inventory(ctx)
 	if err != nil {
 		return nil, err
