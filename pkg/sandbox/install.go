@@ -12,6 +12,9 @@ func (t *trial) start(ctx context.Context) (string, error) {
 	if t.sandbox, err = open(ctx, t.Options); err != nil {
 		return "", err
 	}
+	if t.Keep {
+		t.report.Dir = t.sandbox.dir
+	}
 	t.client = t.sandbox.proxy.Client()
 	t.sandbox.proxy.Handle(net.JoinHostPort(workloadName+"."+t.Release.Namespace, "80"), t.workload)
 	return fmt.Sprintf("Kyma (%s) and %s", t.Generation, t.Definition.Metadata.DisplayName), nil

@@ -34,6 +34,8 @@ type Report struct {
 	Steps []Step `json:"steps"`
 	// Problems say what went wrong and what to do about it.
 	Problems []string `json:"problems"`
+	// Dir is the temporary directory where it was to be kept: logs are in pods/<pod>/logs.
+	Dir string `json:"dir,omitempty"`
 	// Seconds is how long all of it took.
 	Seconds float64 `json:"seconds"`
 }

@@ -110,6 +110,22 @@ func TestTryTellsPeopleWhatItDid(t *testing.T) {
 	assert.Contains(t, out, "ok: everything is as it should be")
 }
 
+func TestTryKeepsItsDirectoryOnlyIfToldTo(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	code, out, _ := try(t, "--once", "--keep", "--output", "json")
+	require.Equal(t, cli.ExitOK, code, out)
+	var report sandbox.Report
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	assert.Equal(t, temp, filepath.Dir(report.Dir))
+	logs, err := filepath.Glob(filepath.Join(report.Dir, "pods", "*", "logs", "*.log"))
+	require.NoError(t, err)
+	assert.NotEmpty(t, logs)
+	entries, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	assert.Len(t, entries, 1, "the archive's directory has gone")
+}
+
 func TestTryNoticesWhatIsWrong(t *testing.T) {
 	empty := t.TempDir()
 	tests := []struct {

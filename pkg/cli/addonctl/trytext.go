@@ -55,6 +55,9 @@ func (t *tryText) end(r *sandbox.Report) error {
 	if !t.shown {
 		t.results(r)
 	}
+	if r.Dir != "" {
+		t.print("Kept, secrets included: %s (logs: pods/*/logs)\n", r.Dir)
+	}
 	if r.OK {
 		t.print("ok: everything is as it should be (%.1f s)\n", r.Seconds)
 		return t.err
