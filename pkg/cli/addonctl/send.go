@@ -39,8 +39,8 @@ sender under the samples' own parameters is signed again with those of --params;
 purpose stays wrong. Values come from files only, never from the command line.
 
 Exit code 0: each answer is the one that the sample wants (with --file: any 2xx). 1: one is not.`,
-		Example: `  addonctl send c4c-connector --url https://try-webhook.example.com --params params.yaml
-  addonctl send c4c-connector ticket-created --url http://127.0.0.1:8080 --params /etc/connector/params/secret`,
+		Example: `  addonctl send acme-connector --url https://try-webhook.example.com --params params.yaml
+  addonctl send acme-connector order-created --url http://127.0.0.1:8080 --params /etc/connector/params/secret`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.addon = args[0]
