@@ -170,7 +170,9 @@ func litmosList(w http.ResponseWriter, r *http.Request, name, element string, it
 	}
 	found, search := []litmosItem{}, strings.ToLower(query.Get("search"))
 	for _, item := range items {
-		if strings.Contains(strings.ToLower(fmt.Sprint(item["UserName"], item["Name"])), search) {
+		user, _ := item["UserName"].(string)
+		name, _ := item["Name"].(string)
+		if strings.Contains(strings.ToLower(user+name), search) {
 			found = append(found, item)
 		}
 	}

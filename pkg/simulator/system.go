@@ -178,6 +178,7 @@ type Outbound struct {
 func newSystem() map[string]func(params map[string]string) (System, error) {
 	return map[string]func(params map[string]string) (System, error){
 		"c4c":       newC4C,
+		"cdp":       newCDP,
 		"github":    newGithub,
 		"litmos":    newLitmos,
 		"qualtrics": newQualtrics,
