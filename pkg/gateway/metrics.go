@@ -46,6 +46,21 @@ func (m *Metrics) Reloaded(ok bool) {
 	m.set.Counter("reloads_total", "result", result).Inc()
 }
 
+// TokenIssued counts an access token.
+func (m *Metrics) TokenIssued(route string) {
+	m.set.Counter("tokens_issued_total", "route", route).Inc()
+}
+
+// SessionEnded counts the end of an MQTT session; the reason is one of a bounded set.
+func (m *Metrics) SessionEnded(route, reason string) {
+	m.set.Counter("sessions_ended_total", "route", route, "reason", reason).Inc()
+}
+
+// WatchSessions adds the number of open MQTT sessions.
+func (m *Metrics) WatchSessions(route string, open func() int) {
+	m.set.Gauge("sessions", func() float64 { return float64(open()) }, "route", route)
+}
+
 // Damaged counts kept records that cannot be read any more.
 func (m *Metrics) Damaged(n int) { m.set.Counter("damaged_records_total").Add(n) }
 

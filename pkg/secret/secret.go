@@ -4,6 +4,8 @@ package secret
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
 	"fmt"
 	"io"
 	"log/slog"
@@ -37,6 +39,13 @@ func (t Text) Reveal() string {
 
 // Empty says whether there is no value.
 func (t Text) Empty() bool { return t.Reveal() == "" }
+
+// Matches says whether somebody knows the value, in a time that says nothing about it. Nobody knows an absent
+// secret.
+func (t Text) Matches(candidate string) bool {
+	want, got := sha256.Sum256([]byte(t.Reveal())), sha256.Sum256([]byte(candidate))
+	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && !t.Empty()
+}
 
 // String implements fmt.Stringer without the value.
 func (t Text) String() string { return Placeholder }

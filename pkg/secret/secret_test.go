@@ -154,3 +154,14 @@ func TestRedactorWriterReportsErrors(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, w.Close(), "full")
 }
+
+func TestMatches(t *testing.T) {
+	t.Parallel()
+	known := secret.New("correct horse")
+	assert.True(t, known.Matches("correct horse"))
+	assert.False(t, known.Matches("correct"))
+	assert.False(t, known.Matches(""))
+	assert.False(t, known.Matches(secret.Placeholder))
+	assert.False(t, secret.Text{}.Matches(""), "an absent secret lets nobody in")
+	assert.False(t, secret.New("").Matches(""), "nor does an empty one")
+}

@@ -106,6 +106,20 @@ func (v *signedToken) Verify(ctx context.Context, d *gateway.Delivery) error {
 	}
 }
 
+// Until implements gateway.Expiring.
+func (v *signedToken) Until(d *gateway.Delivery) time.Time {
+	text := d.Header.Get(v.header)
+	if token, ok := cutScheme(text, "Bearer"); ok {
+		text = token
+	}
+	var claims jwt.RegisteredClaims
+	// Verify has just checked it.
+	if _, _, err := jwt.NewParser().ParseUnverified(text, &claims); err != nil || claims.ExpiresAt == nil {
+		return time.Unix(0, 0)
+	}
+	return claims.ExpiresAt.Add(leeway)
+}
+
 func (v *signedToken) refuse(reason string) error {
 	return &gateway.Refusal{Reason: reason, Challenge: `Bearer realm="events"`}
 }

@@ -28,6 +28,8 @@ type Options struct {
 	// Input is what expressions see of a delivery: the same as in its mapping, so that what is verified is
 	// what is used. Schemes without expressions need none.
 	Input func(*gateway.Delivery) (expression.Input, error)
+	// Tokens knows the tokens of the delivery's own token endpoint, for the scheme token.
+	Tokens TokenChecker
 	// Now is the clock for replay windows; nil means time.Now.
 	Now func() time.Time
 }
@@ -52,7 +54,7 @@ func New(v connector.Verify, params expression.Input, o Options) (gateway.Verifi
 	case v.JWT != nil:
 		return newJWT(v.JWT, params, o)
 	case v.Token != nil:
-		return nil, errors.New("verify: token is not supported by this version of the gateway: choose basic, bearer, jwt, hmac, standardWebhooks or pathToken")
+		return newToken(o)
 	default:
 		return nil, errors.New("verify: no scheme: name one, such as basic or hmac, because a delivery that proves nothing is never taken")
 	}
