@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -71,6 +73,11 @@ Exit code 0: everything is as it should be. 1: something is not. 2: the command 
 }
 
 func (o *tryOptions) run(ctx context.Context, c *Context) error {
+	// A reader who leaves (try … | head) must not end this process before it has cleaned up: with
+	// somebody listening for the signal, the write fails instead.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
 	trial, err := o.trial(c)
 	if err != nil {
 		return cli.Config(err)

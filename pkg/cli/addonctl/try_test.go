@@ -264,6 +264,26 @@ func TestAnInterruptRemovesEverything(t *testing.T) {
 	assert.Empty(t, entries)
 }
 
+func TestAReaderWhoLeavesLeavesNothingBehind(t *testing.T) {
+	temp := t.TempDir()
+	root, err := filepath.Abs("../../..")
+	require.NoError(t, err)
+	cmd := exec.Command(filepath.Join(binaries(t), "addonctl"), "try", tried, "--once")
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "TMPDIR="+temp)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	assert.Contains(t, line, tried)
+	require.NoError(t, out.Close())
+	_ = cmd.Wait() // it could not tell what it did
+
+	entries, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	assert.Empty(t, entries)
+}
+
 func TestPodsDieWithTheirParent(t *testing.T) {
 	cmd, _ := process(t)
 	pods := children(t, cmd.Process.Pid)
