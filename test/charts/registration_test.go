@@ -350,6 +350,10 @@ func TestVersionsOfKubernetes(t *testing.T) {
 				assert.Equal(t, tt.failurePolicy && o.GetKind() == "Job" || tt.failurePolicy && o.GetKind() == "CronJob", strings.Contains(o.raw, "podFailurePolicy"), o.id())
 				assert.Equal(t, tt.retention && o.GetKind() == "StatefulSet", strings.Contains(o.raw, "persistentVolumeClaimRetentionPolicy"), o.id())
 			}
+			gateway := os.pods(t)["StatefulSet my-c4c-gateway"]
+			known := tt.kube != "v1.15.12"
+			assert.Equal(t, known, gateway.Spec.Containers[0].StartupProbe != nil)
+			assert.Equal(t, known, gateway.Spec.TopologySpreadConstraints != nil)
 			for name, pod := range os.pods(t) {
 				assert.Equal(t, tt.seccomp, pod.Spec.SecurityContext.SeccompProfile != nil, name)
 			}

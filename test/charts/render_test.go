@@ -3,6 +3,7 @@ package charts_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"os"
@@ -216,7 +217,7 @@ func parse(t *testing.T, rel *release.Release) objects {
 	reader := kubeyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(rel.Manifest)))
 	for {
 		doc, err := reader.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		require.NoError(t, err)

@@ -20,7 +20,7 @@ its definition is files/connector.yaml, its form fields are values at the root.
       "common.mesh"
       "common.monitor"
       "common.test" -}}
-{{- range $document := regexSplit "(?m)^---$" (include $part $c) -1 -}}
+{{- range $document := printf "\n%s\n" (include $part $c) | splitList "\n---\n" -}}
 {{- with trim $document -}}
 {{- $documents = append $documents . -}}
 {{- end -}}
