@@ -35,6 +35,17 @@ func (d *Definition) SelectAuth(list AuthList, params *Params) (*Auth, error) {
 		Next: "give a value to one of: " + strings.Join(lacking, ", ")}
 }
 
+// Usable are the alternatives whose parameters all have values, in their order.
+func (l AuthList) Usable(params *Params) []*Auth {
+	var usable []*Auth
+	for i := range l {
+		if !slices.ContainsFunc(l[i].Parameters(), func(name string) bool { return !params.Has(name) }) {
+			usable = append(usable, &l[i])
+		}
+	}
+	return usable
+}
+
 // Parameters are the names of the parameters that the alternative reads, each once.
 func (a *Auth) Parameters() []string {
 	var names []string

@@ -67,13 +67,13 @@ func TestDraftWebhookRequests(t *testing.T) {
 	require.NoError(t, err)
 	in := params.Input()
 	in.Item = []byte(`{"id":164195,"name":"my-hubspot","token":"element-token","element":{"name":"HubSpot"}}`)
-	in.Vars = map[string]string{"callback": "https://gateway.kyma.example.com/openconnectors"}
-	method, path := d.Webhooks.Create.Method()
+	in.Vars = map[string]string{"callback": "https://gateway.kyma.example.com/openconnectors", "id": "164195"}
+	method, path := d.Webhooks[0].Create.Method()
 	assert.Equal(t, "PATCH", method)
 	text, err := path.Text(in)
 	require.NoError(t, err)
 	assert.Equal(t, "/instances/164195", text)
-	body, err := d.Webhooks.Create.JSON.JSON(in)
+	body, err := d.Webhooks[0].Create.JSON.JSON(in)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"configuration":{
 		"event.notification.enabled": true,

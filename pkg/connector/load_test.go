@@ -104,7 +104,7 @@ func TestLoadEverything(t *testing.T) {
 	d, err := connector.Load(directory(acme))
 	require.NoError(t, err)
 	assert.Equal(t, connector.Size(256<<10), d.Deliveries[0].HTTP.MaxBody)
-	method, path := d.Webhooks.Delete.Method()
+	method, path := d.Webhooks[0].Delete.Method()
 	assert.Equal(t, "DELETE", method)
 	assert.Equal(t, `="/hooks/" + id`, path.Source())
 
@@ -115,7 +115,7 @@ func TestLoadEverything(t *testing.T) {
 	text, err := path.Text(in)
 	require.NoError(t, err)
 	assert.Equal(t, "/hooks/7", text)
-	body, err := d.Webhooks.Create.JSON.JSON(in)
+	body, err := d.Webhooks[0].Create.JSON.JSON(in)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"url":"https://gw/acme","key":"k","active":true}`, string(body))
 	tags, err := d.APIs[1].Discover.Query["tag"].List(in)
@@ -204,7 +204,17 @@ func TestLoadRefuses(t *testing.T) {
 		"empty title":                  {"title: Look", "title: ''", "manual[0].title: must not be empty"},
 		"parameter name":               {"  user: {", "  user-name: {kind: text, title: X}\n  user: {", "parameters: a name is not allowed: user-name"},
 		"status out of range":          {"specification: {file: apis/shop.yaml}", "specification: {file: apis/shop.yaml}\n    discover: {get: /x, id: x, limit: 100000}", "apis[0].discover.limit"},
-		"dynamic without topics":       {"    types:\n      - {when: =header(\"X-Event\") == \"order\", type: order.created, topic: order}\n    event: {", "    event: {type: order.created, ", "dynamic needs to know which topic"},
+		"webhooks without topics":      {"    types:\n      - {when: =header(\"X-Event\") == \"order\", type: order.created, topic: order}\n    event: {", "    event: {type: order.created, ", "webhooks.topics: there is no topic that a webhook could ask for"},
+		"dynamic without types":        {"  mode: dynamic", "  mode: dynamic\n  topics: [{topic: order}]", "dynamic needs to know which topic"},
+		"topic of an unknown type":     {"  mode: dynamic", "  mode: dynamic\n  topics: [{topic: order, types: [order.craeted]}]", `webhooks.topics[0].types[0]: there is no event type "order.craeted"; choose one that the event catalog has, or did you mean "order.created"?`},
+		"unknown mode":                 {"  mode: dynamic", "  mode: sometimes", "webhooks.mode: want static, dynamic or an expression"},
+		"several without names":        {"webhooks:\n  mode: dynamic", "webhooks:\n- {create: {post: /x, id: id}, list: {get: /x, id: id, callback: u}}\n- mode: dynamic", "webhooks[0].name: is missing"},
+		"webhooks that nobody lists":   {"  list: {get: /hooks, items: hooks, id: id, callback: url}\n", "", "webhooks.list: is missing: without it nobody knows"},
+		"webhook without an id":        {", active: true}, id: id}", ", active: true}}", "webhooks.create.id: is missing"},
+		"deletion by a GET":            {`delete: {delete: ="/hooks/" + id}`, `delete: {get: ="/hooks/" + id}`, "webhooks.delete: a GET changes nothing"},
+		"name of a generated Secret":   {"  - id: shop", "  - id: item-0", `apis[0].id: "item-0" is a name that this product gives itself`},
+		"grant without a client":       {`auth: {basic: {username: =param("user"), password: =param("password")}}`, `auth: {oauth2: {tokenUrl: "https://x/y"}}`, "system.auth.oauth2: the client credentials grant needs a client"},
+		"unknown policy":               {"kind: Connector", "kind: Connector\npolicy: mirror", "policy: want one of create-only, sync, upsert"},
 		"relay of single events":       {"to: {post: /orders,", "to: {format: single, post: /orders,", "sends one event at a time"},
 	} {
 		t.Run(name, func(t *testing.T) {

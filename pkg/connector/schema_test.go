@@ -86,6 +86,14 @@ var named = map[reflect.Type]string{
 	reflect.TypeFor[connector.Template]():  "template",
 	reflect.TypeFor[connector.Duration]():  "duration",
 	reflect.TypeFor[connector.Size]():      "size",
+
+	reflect.TypeFor[connector.WebhooksList](): "webhooksList",
+}
+
+// members are the definitions of the items of lists for which a single item may be written.
+var members = map[reflect.Type]string{
+	reflect.TypeFor[connector.AuthList]():     "auth",
+	reflect.TypeFor[connector.WebhooksList](): "webhooks",
 }
 
 func (c *comparison) compare(path string, t reflect.Type, schema map[string]any) {
@@ -98,11 +106,10 @@ func (c *comparison) compare(path string, t reflect.Type, schema map[string]any)
 		if name != want {
 			c.differ(path, "want $ref to %s, not %v", want, schema)
 		}
-		if t == reflect.TypeFor[connector.AuthList]() {
-			c.compare(path, reflect.TypeFor[connector.Auth](), map[string]any{"$ref": "#/definitions/auth"})
+		if member, ok := members[t]; ok {
+			c.compare(path, t.Elem(), map[string]any{"$ref": "#/definitions/" + member})
 		}
 		c.use(want)
-		c.use("auth")
 		return
 	}
 	if name != "" {

@@ -23,6 +23,9 @@ type Definition struct {
 	Parameters map[string]Parameter `json:"parameters"`
 	// Application names the Kyma Application that the APIs and events belong to.
 	Application Value `json:"application"`
+	// Policy is which changes a registration makes where nobody says otherwise: upsert (the default), sync or
+	// create-only.
+	Policy string `json:"policy,omitempty"`
 	// System is the external system: where it is and how it is called.
 	System System `json:"system"`
 	// APIs lists the system's APIs, or says how to discover them.
@@ -31,8 +34,8 @@ type Definition struct {
 	Events *Events `json:"events,omitempty"`
 	// Deliveries are the ways in which events arrive.
 	Deliveries []Delivery `json:"deliveries,omitempty"`
-	// Webhooks says how to register a webhook at the system.
-	Webhooks *Webhooks `json:"webhooks,omitempty" scope:"webhook" secrets:"yes"`
+	// Webhooks says how to register webhooks at the system. In YAML a single object stands for a list of one.
+	Webhooks WebhooksList `json:"webhooks,omitempty" scope:"webhook" secrets:"yes"`
 	// Relay is the way out: events from Kyma to the system.
 	Relay []Relay `json:"relay,omitempty"`
 	// Manual lists what a person has to enter at the system, as text made from the same values.
@@ -125,15 +128,17 @@ type APIKeyAuth struct {
 	Value  Value  `json:"value"`
 }
 
-// OAuth2Auth is the client credentials grant.
+// OAuth2Auth asks a token endpoint for an access token: by the client credentials grant, unless Form has
+// another grant_type. That one may do without a client.
 type OAuth2Auth struct {
-	TokenURL     Value            `json:"tokenUrl"`
-	ClientID     Value            `json:"clientId"`
-	ClientSecret Value            `json:"clientSecret"`
-	Style        string           `json:"style,omitempty"` // body or basic; default basic
-	Scopes       []Value          `json:"scopes,omitempty"`
-	Form         map[string]Value `json:"form,omitempty"`
-	Headers      map[string]Value `json:"headers,omitempty"`
+	TokenURL     Value   `json:"tokenUrl"`
+	ClientID     Value   `json:"clientId,omitempty"`
+	ClientSecret Value   `json:"clientSecret,omitempty"`
+	Style        string  `json:"style,omitempty"` // body or basic; default basic
+	Scopes       []Value `json:"scopes,omitempty"`
+	// Form and Headers are sent to the token endpoint besides.
+	Form    map[string]Value `json:"form,omitempty"`
+	Headers map[string]Value `json:"headers,omitempty"`
 }
 
 // JWTAuth signs a token of one's own for every call.
@@ -142,6 +147,8 @@ type JWTAuth struct {
 	KeyID     Value            `json:"keyId,omitempty"`
 	Key       Value            `json:"key"`
 	Claims    map[string]Value `json:"claims,omitempty" scope:"claims" kind:"any"`
+	// Lifetime sets the claim exp; without it the token has none.
+	Lifetime Duration `json:"lifetime,omitempty"`
 }
 
 // SignedAuth signs method, URL and query by HMAC-SHA1 and sends the signature as a query parameter.
@@ -180,7 +187,7 @@ type API struct {
 	Auth              AuthList           `json:"auth,omitempty" secrets:"yes"`
 	Probe             *Probe             `json:"probe,omitempty"`
 	Specification     *Specification     `json:"specification,omitempty"`
-	RequestParameters *RequestParameters `json:"requestParameters,omitempty"`
+	RequestParameters *RequestParameters `json:"requestParameters,omitempty" secrets:"yes"`
 	// EntitySets is what an OData service is known to hold, for docs and simulators.
 	EntitySets []string `json:"entitySets,omitempty"`
 	// WhenDisabled tells the operator how to enable an API that the system does not offer.
@@ -210,7 +217,7 @@ type Specification struct {
 	Metadata bool   `json:"metadata,omitempty"` // OData $metadata
 }
 
-// RequestParameters are added to each call that a workload makes through Kyma.
+// RequestParameters are added to each call that a workload makes through Kyma. Kyma keeps them in a Secret.
 type RequestParameters struct {
 	Headers map[string]Value `json:"headers,omitempty"`
 	Query   map[string]Value `json:"query,omitempty"`
@@ -394,22 +401,53 @@ type EventMapping struct {
 	DataContentType Value `json:"dataContentType,omitempty" scope:"event"`
 }
 
-// Webhooks says how webhooks are managed at the system.
+// Webhooks says how webhooks are managed at the system. A webhook belongs to the installation whose address
+// it calls. In its calls, callback is that address, label a text that names the installation, topic what the
+// webhook asks for (several joined by commas), id the webhook's id and item() the discovered API.
 type Webhooks struct {
+	// Name tells several apart.
+	Name string `json:"name,omitempty"`
 	// Enabled switches self-registration off where it evaluates to false.
 	Enabled Value `json:"enabled,omitempty" scope:"parameters" kind:"bool"`
 	// Delivery names the delivery that the system is to call; needed where there are several.
 	Delivery string `json:"delivery,omitempty"`
-	// Mode is static (all topics) or dynamic (those that a Subscription wants).
-	Mode string `json:"mode,omitempty"`
-	// Each is empty (one webhook per topic), "all" (one for all topics) or "instance" (one per discovered API).
-	Each   string      `json:"each,omitempty"`
+	// Mode is static (all topics; the default) or dynamic (those whose event types some Subscription wants).
+	Mode Value `json:"mode,omitempty" scope:"parameters"`
+	// Each is empty (one webhook for each topic), "all" (one for all topics) or "instance" (one for each
+	// discovered API).
+	Each string `json:"each,omitempty"`
+	// Topics are what a webhook may ask for; default: the topics of the delivery's types.
+	Topics []WebhookTopic `json:"topics,omitempty"`
+	// List finds the webhooks that are there: all of them or, with each "instance", those of one instance.
 	List   *ListCall   `json:"list,omitempty"`
 	Create *CreateCall `json:"create"`
-	Update *Call       `json:"update,omitempty"`
-	Delete *Call       `json:"delete,omitempty"`
-	// RecreateWhen names parameters whose change needs a new webhook.
+	// Update changes a webhook. Without it, one that has to change is made anew: first the new one, then the
+	// old one is deleted.
+	Update *Call `json:"update,omitempty"`
+	Delete *Call `json:"delete,omitempty"`
+	// RecreateWhen names parameters whose change needs a new webhook even where there is an update.
 	RecreateWhen []string `json:"recreateWhen,omitempty"`
+	// Grace is how long nobody wants the events of a webhook before dynamic mode removes it; default 1h.
+	Grace Duration `json:"grace,omitempty"`
+}
+
+// The values of Webhooks.Mode and Webhooks.Each.
+const (
+	ModeStatic   = "static"
+	ModeDynamic  = "dynamic"
+	EachTopic    = ""
+	EachAll      = "all"
+	EachInstance = "instance"
+)
+
+// WebhookTopic is one thing that a webhook may ask for.
+type WebhookTopic struct {
+	// Topic is the system's name for it.
+	Topic string `json:"topic"`
+	// Types are the event types that it brings, without versions; an asterisk at the end stands for any ending.
+	Types []string `json:"types,omitempty"`
+	// Enabled leaves the topic out where it evaluates to false.
+	Enabled Value `json:"enabled,omitempty" scope:"parameters" kind:"bool"`
 }
 
 // Call is one request to the system. Exactly one of the methods is set; its value is the path.
@@ -425,15 +463,22 @@ type Call struct {
 	Form    map[string]Value `json:"form,omitempty"`
 }
 
-// ListCall lists webhooks. The strings are gjson paths: of the list, the next page's URL, and within an
-// item of its id, callback URL and topic.
+// ListCall lists webhooks. Items and Next are gjson paths: of the list, and of the next page's URL, for which a
+// Link header is taken otherwise.
 type ListCall struct {
 	Call
-	Items    string `json:"items"`
-	Next     string `json:"next,omitempty"`
-	ID       string `json:"id"`
-	Callback string `json:"callback"`
-	Topic    string `json:"topic,omitempty"`
+	Items string `json:"items,omitempty"`
+	Next  string `json:"next,omitempty"`
+	// ID, Callback, Topic and Label are gjson paths within an item, or expressions over item(). A topic may be
+	// a list of texts.
+	ID       Value `json:"id"`
+	Callback Value `json:"callback"`
+	Topic    Value `json:"topic,omitempty"`
+	// Label finds what Create wrote as label: a webhook without it belongs to somebody else, whatever its
+	// callback.
+	Label Value `json:"label,omitempty"`
+	// Active says whether a webhook works; one that does not is updated, or made anew.
+	Active Value `json:"active,omitempty" kind:"bool"`
 }
 
 // CreateCall creates a webhook; ID is the gjson path of its id in the answer.
@@ -505,6 +550,9 @@ type Value struct {
 
 // ValueList is a list of values; in YAML a single value stands for a list of one.
 type ValueList []Value
+
+// WebhooksList is a list of webhooks; in YAML a single object stands for a list of one.
+type WebhooksList []Webhooks
 
 // AuthList is a list of alternatives; in YAML a single object stands for a list of one.
 type AuthList []Auth

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -61,7 +62,7 @@ func (d *Definition) checkValues() Problems {
 			case !known:
 				d.unknownParameter(&problems, at.path, name)
 			case parameter.Kind == KindSecret && !at.secrets:
-				problems.add(at.path, "secrets may flow into auth, verify, token, webhooks and relay.to only; secretRef() in manual steps says where to read one",
+				problems.add(at.path, "secrets may flow into auth, requestParameters, verify, token, webhooks and relay.to only; secretRef() in manual steps says where to read one",
 					"reads the secret parameter %q", name)
 			}
 		}
@@ -148,8 +149,13 @@ func (a Auth) validate(path string, problems *Problems) {
 		problems.add(path+".header", "add a header", "is empty")
 	case a.Query != nil && len(a.Query) == 0:
 		problems.add(path+".query", "add a query parameter", "is empty")
+	case a.OAuth2 != nil && !a.OAuth2.Form["grant_type"].IsSet() && (!a.OAuth2.ClientID.IsSet() || !a.OAuth2.ClientSecret.IsSet()):
+		problems.add(path+".oauth2", "add clientId and clientSecret, or another grant_type to form", "the client credentials grant needs a client")
 	}
 }
+
+// reservedID are the names of the event catalog, and of the Secrets of the system and of discovered APIs.
+var reservedID = regexp.MustCompile(`^(events|system|item-[0-9]+)$`)
 
 func (d *Definition) validateAPIs(problems *Problems) {
 	listed := slices.DeleteFunc(slices.Clone(d.APIs), func(a API) bool { return a.Discover != nil })
@@ -159,6 +165,9 @@ func (d *Definition) validateAPIs(problems *Problems) {
 		path := fmt.Sprintf("apis[%d]", i)
 		if api.Discover == nil && api.ID == "" {
 			problems.add(path+".id", "add it", "is missing")
+		}
+		if reservedID.MatchString(api.ID) {
+			problems.add(path+".id", "choose another", "%q is a name that this product gives itself", api.ID)
 		}
 		if api.Discover != nil && api.ID != "" {
 			problems.add(path+".id", "remove it: discover.id identifies each API", "an API that is discovered has no id here")
@@ -355,95 +364,6 @@ func (d *Definition) checkEventType(path, name string, version Value, problems *
 	}
 	if !slices.ContainsFunc(d.eventTypes, func(t EventType) bool { return t.FullType() == full.FullType() }) {
 		problems.add(path, "add the channel "+full.FullType(), "is not in the event catalog %s", d.Events.Catalog)
-	}
-}
-
-func (d *Definition) validateWebhooks(problems *Problems) {
-	w := d.Webhooks
-	if w == nil {
-		return
-	}
-	isHTTP := func(x Delivery) bool { return x.HTTP != nil }
-	switch {
-	case w.Delivery == "" && d.Callback() == nil:
-		problems.add("webhooks.delivery", "name the delivery that the system is to call", "there is not exactly one delivery by HTTP")
-	case w.Delivery != "" && d.Callback() == nil:
-		problems.add("webhooks.delivery", "", "there is no delivery by HTTP called %q", w.Delivery)
-	}
-	if w.Each == "instance" && !slices.ContainsFunc(d.APIs, func(a API) bool { return a.Discover != nil }) {
-		problems.add("webhooks.each", "", "there is no API with discover, whose instances could have webhooks")
-	}
-	if w.Mode == "dynamic" && w.Each == "" && !slices.ContainsFunc(d.Deliveries, func(x Delivery) bool { return isHTTP(x) && len(x.Types) > 0 }) {
-		problems.add("webhooks.mode", "give the delivery a table of types with topics", "dynamic needs to know which topic brings which event type")
-	}
-	for _, name := range w.RecreateWhen {
-		if _, known := d.Parameters[name]; !known {
-			d.unknownParameter(problems, "webhooks.recreateWhen", name)
-		}
-	}
-	if w.List != nil {
-		w.List.validate("webhooks.list", problems)
-	}
-	if w.Create != nil {
-		w.Create.validate("webhooks.create", problems)
-	}
-	if w.Update != nil {
-		w.Update.validate("webhooks.update", problems)
-	}
-	if w.Delete != nil {
-		w.Delete.validate("webhooks.delete", problems)
-	}
-}
-
-// Callback is the delivery that the system calls: the one that webhooks names, or the only one by HTTP. It
-// is nil where there is none.
-func (d *Definition) Callback() *Delivery {
-	var found *Delivery
-	for i := range d.Deliveries {
-		delivery := &d.Deliveries[i]
-		if delivery.HTTP == nil {
-			continue
-		}
-		if d.Webhooks != nil && d.Webhooks.Delivery != "" {
-			if delivery.Name == d.Webhooks.Delivery {
-				return delivery
-			}
-			continue
-		}
-		if found != nil {
-			return nil
-		}
-		found = delivery
-	}
-	return found
-}
-
-// Method is the call's HTTP method and path; the method is empty where the definition sets none or several.
-func (c Call) Method() (method string, path Value) {
-	n := 0
-	for _, m := range []struct {
-		name string
-		path Value
-	}{{"GET", c.Get}, {"POST", c.Post}, {"PUT", c.Put}, {"PATCH", c.Patch}, {"DELETE", c.Delete}} {
-		if m.path.IsSet() {
-			method, path = m.name, m.path
-			n++
-		}
-	}
-	if n != 1 {
-		return "", Value{}
-	}
-	return method, path
-}
-
-func (c Call) validate(at string, problems *Problems) {
-	method, path := c.Method()
-	if method == "" {
-		problems.add(at, "", "want exactly one of get, post, put, patch, delete")
-	}
-	literalPath(problems, at, path)
-	if c.JSON != nil && c.Form != nil {
-		problems.add(at, "", "want at most one of json and form")
 	}
 }
 

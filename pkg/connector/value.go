@@ -193,6 +193,11 @@ func (l *AuthList) UnmarshalJSON(data []byte) error {
 	return unmarshalOneOrMany(data, (*[]Auth)(l))
 }
 
+// UnmarshalJSON implements json.Unmarshaler: a list, or a single object.
+func (l *WebhooksList) UnmarshalJSON(data []byte) error {
+	return unmarshalOneOrMany(data, (*[]Webhooks)(l))
+}
+
 func unmarshalOneOrMany[T any](data []byte, out *[]T) error {
 	if len(data) > 0 && data[0] == '[' {
 		return unmarshalStrict(data, out)

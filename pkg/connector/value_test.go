@@ -73,13 +73,13 @@ func TestValueOfLiteralScalar(t *testing.T) {
 func TestTemplate(t *testing.T) {
 	t.Parallel()
 	d := load(t, "json: {url: =callback, key: =param(\"key\"), active: true}", `json: {list: [1, "=callback", [{id: "=id"}]], number: 12345678901234567890, text: plain}`)
-	template := d.Webhooks.Create.JSON
+	template := d.Webhooks[0].Create.JSON
 	body, err := template.JSON(expression.Input{Vars: map[string]string{"callback": "c", "id": "i"}})
 	require.NoError(t, err)
 	assert.Equal(t, `{"list":[1,"c",[{"id":"i"}]],"number":12345678901234567890,"text":"plain"}`, string(body))
 
 	d = load(t, "key: =param(\"key\"), active: true", `deep: [{need: '=need(topic)'}]`)
-	_, err = d.Webhooks.Create.JSON.JSON(expression.Input{})
+	_, err = d.Webhooks[0].Create.JSON.JSON(expression.Input{})
 	require.ErrorContains(t, err, "deep[0].need: topic is empty")
 }
 
@@ -105,7 +105,7 @@ func TestCallback(t *testing.T) {
   - {name: other, http: {path: /other}, verify: {bearer: {tokens: [=param("key")]}}, event: {type: order.created, id: =body("id"), data: =json()}}
 `
 	definition := strings.Replace(acme, "deliveries:\n", second, 1)
-	d, err := connector.Load(directory(strings.Replace(definition, "  mode: dynamic", "  mode: dynamic\n  delivery: other", 1)))
+	d, err := connector.Load(directory(strings.Replace(definition, "  mode: dynamic", "  topics: [{topic: order}]\n  delivery: other", 1)))
 	require.NoError(t, err)
 	assert.Equal(t, "/other", d.Callback().HTTP.Path)
 }

@@ -130,7 +130,7 @@ func eachTemplateValue(node any, at place, visit func(place, *Value)) any {
 
 // oneOrMany are the lists for which a single item may be written.
 func oneOrMany(t reflect.Type) bool {
-	return t == reflect.TypeFor[ValueList]() || t == reflect.TypeFor[AuthList]()
+	return t == reflect.TypeFor[ValueList]() || t == reflect.TypeFor[AuthList]() || t == reflect.TypeFor[WebhooksList]()
 }
 
 func jsonName(field reflect.StructField) string {

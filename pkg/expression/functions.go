@@ -59,6 +59,7 @@ var functions = map[string]function{
 	"version":     variable(func(in *Input) string { return in.Vars["version"] }),
 	"topic":       variable(func(in *Input) string { return in.Vars["topic"] }),
 	"callback":    variable(func(in *Input) string { return in.Vars["callback"] }),
+	"label":       variable(func(in *Input) string { return in.Vars["label"] }),
 	"source":      variable(func(in *Input) string { return in.Vars["source"] }),
 	"subject":     variable(func(in *Input) string { return in.Vars["subject"] }),
 	"time":        variable(func(in *Input) string { return in.Vars["time"] }),

@@ -23,7 +23,7 @@ const (
 	Item
 	// Discovery: item, itemJSON and index over one entry of a listing of the system.
 	Discovery
-	// Webhook: a request to the system about one webhook: id, topic, callback, item.
+	// Webhook: a request to the system about one webhook: id, topic, callback, label, item.
 	Webhook
 	// Response: the system's answer: status, header, response(path).
 	Response
@@ -66,7 +66,7 @@ var placed = map[string][]Scope{
 	"rawBody": anyDelivery, "content": anyDelivery, "contentType": with(anyDelivery, Response),
 	"item": anyItem, "itemJSON": anyItem, "index": {Item, EventItem, Discovery},
 	"type": {Event, EventItem, Relay}, "topic": with(anyDelivery, Webhook), "version": {Relay},
-	"id": {Webhook, Relay}, "callback": {Webhook, Manual},
+	"id": {Webhook, Relay}, "callback": {Webhook, Manual}, "label": {Webhook},
 	"source": {Relay}, "subject": {Relay}, "time": {Relay}, "data": {Relay},
 	"status": {Response}, "response": {Response},
 	"secretRef": {Manual}, "nonce": {Claims},
@@ -76,7 +76,7 @@ func with(scopes []Scope, more ...Scope) []Scope { return slices.Concat(scopes, 
 
 // variables are the names that are used without parentheses.
 var variables = []string{
-	"rawBody", "content", "contentType", "index", "type", "topic", "version", "id", "callback", "source", "subject",
+	"rawBody", "content", "contentType", "index", "type", "topic", "version", "id", "callback", "label", "source", "subject",
 	"time", "data", "status", "nonce",
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
+	"github.com/kyma-connectors/kyma-connectors/pkg/system"
 )
 
 // eventsID is the API id of the event catalog.
@@ -17,7 +18,7 @@ const eventsID = "events"
 // ApplicationName is the name of the Application that the definition asks for. It needs only those
 // parameters that the name is made of.
 func ApplicationName(d *connector.Definition, in expression.Input) (string, error) {
-	hint := named(d.Application.Parameters(), "the application in the definition")
+	hint := system.Named(d.Application.Parameters(), "the application in the definition")
 	name, err := d.Application.Text(in)
 	switch {
 	case err != nil:
@@ -32,28 +33,27 @@ func ApplicationName(d *connector.Definition, in expression.Input) (string, erro
 type builder struct {
 	definition *connector.Definition
 	identity   identity
-	system     *system // nil where the system's address is wrong
+	system     *system.Client  // nil where the system's address is wrong
+	judge      CredentialJudge // nil where Kyma holds all kinds of credentials
 }
 
-// service makes the service of an active API.
-func (b builder) service(p probed) (Service, finding) {
+// service makes the service of an active API. The note is what has to be said about how it can be called.
+func (b builder) service(p probed) (service Service, note string, f finding) {
 	s := b.base(p.id, p.name, p.description)
 	api := &API{
-		Kind:        p.api.Kind,
-		TargetURL:   p.address,
-		Credentials: p.auth.credentials,
-		Headers:     p.auth.headers,
-		Query:       p.auth.query,
-		SecretName:  secretName(p.api),
+		Kind:       p.api.Kind,
+		TargetURL:  p.address,
+		SecretName: secretName(p.api),
 	}
 	if p.api.CSRF {
 		api.CSRFTokenURL = strings.TrimRight(p.address, "/") + "/"
 	}
+	note = b.keepCredentials(api, p)
 	s.API = api
-	if f := b.specify(api, p); f.class != ClassActive {
-		return s, f
+	if f = b.specify(api, p); f.OK() {
+		s, f = b.finish(s)
 	}
-	return b.finish(s)
+	return s, note, f
 }
 
 // systemSecret is the SecretName of all APIs that are called as the system says.
@@ -87,7 +87,7 @@ func (b builder) base(id, name, description string) Service {
 // finish checks the service and adds the hash, which covers everything else.
 func (b builder) finish(s Service) (Service, finding) {
 	if err := s.Validate(); err != nil {
-		return s, finding{class: ClassMisconfigured, reason: err.Error()}
+		return s, finding{Class: ClassMisconfigured, Reason: err.Error()}
 	}
 	s.Labels[LabelHash] = contentHash(s)
 	return s, finding{}
@@ -99,27 +99,27 @@ func (b builder) specify(api *API, p probed) finding {
 	if spec == nil {
 		return finding{}
 	}
-	e := evaluator{in: p.in}
+	e := system.Evaluator{In: p.in}
 	switch {
 	case spec.File != "":
 		document, err := b.document(spec.File)
 		if err != nil {
-			return misconfigured("correct the definition", "its specification: %v", err)
+			return system.Misconfigured("correct the definition", "its specification: %v", err)
 		}
 		api.Specification = document
 	case spec.URL.IsSet():
-		api.SpecificationURL = e.text(spec.URL)
+		api.SpecificationURL = e.Text(spec.URL)
 	case spec.Path.IsSet():
-		address, err := b.system.resolve(e.text(spec.Path))
+		address, err := b.system.Resolve(e.Text(spec.Path))
 		if err != nil {
-			return misconfigured("correct the definition", "the path of its specification: %v", err)
+			return system.Misconfigured("correct the definition", "the path of its specification: %v", err)
 		}
 		api.SpecificationURL, api.SpecificationAuth = address, true
 	case spec.Metadata:
 		api.SpecificationURL, api.SpecificationAuth = strings.TrimRight(p.address, "/")+"/$metadata", true
 	}
-	if e.err != nil {
-		return misconfigured("correct the definition", "the address of its specification cannot be evaluated: %v", e.err)
+	if e.Err != nil {
+		return system.Misconfigured("correct the definition", "the address of its specification cannot be evaluated: %v", e.Err)
 	}
 	return finding{}
 }
@@ -149,12 +149,12 @@ func (b builder) events() (Service, finding) {
 	}
 	for _, t := range b.definition.EventTypes() {
 		if strings.HasPrefix(t.Name, legacyPrefix) {
-			return s, misconfigured("choose another name", "the event type %q begins with %s, which Kyma refuses", t.FullType(), legacyPrefix)
+			return s, system.Misconfigured("choose another name", "the event type %q begins with %s, which Kyma refuses", t.FullType(), legacyPrefix)
 		}
 	}
 	document, err := b.document(catalog.Catalog)
 	if err != nil {
-		return s, misconfigured("correct the definition", "the event catalog: %v", err)
+		return s, system.Misconfigured("correct the definition", "the event catalog: %v", err)
 	}
 	s.Events = document
 	return b.finish(s)

@@ -8,10 +8,11 @@ import (
 	"io"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/system"
 )
 
 var (
-	errWebPage   = errors.New("a web page, probably a login page")
 	errNotOData  = errors.New("no OData service document")
 	errEmptyBody = errors.New("an empty document")
 )
@@ -25,25 +26,12 @@ func entitySets(body []byte) (int, error) {
 		return 0, errEmptyBody
 	case body[0] == '{':
 		return entitySetsJSON(body)
-	case isWebPage(body):
-		return 0, errWebPage
+	case system.IsWebPage(body):
+		return 0, system.ErrWebPage
 	case body[0] == '<':
 		return entitySetsAtom(body)
 	}
 	return 0, errNotOData
-}
-
-// isWebPage says whether a document is HTML, by its beginning.
-func isWebPage(body []byte) bool {
-	start := bytes.ToLower(body[:min(len(body), 512)])
-	for bytes.HasPrefix(start, []byte("<?")) || bytes.HasPrefix(start, []byte("<!--")) {
-		end := bytes.IndexByte(start, '>')
-		if end < 0 {
-			return false
-		}
-		start = bytes.TrimLeft(start[end+1:], " \t\r\n")
-	}
-	return bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.HasPrefix(start, []byte("<html"))
 }
 
 func entitySetsJSON(body []byte) (int, error) {
@@ -77,7 +65,7 @@ func entitySetsAtom(body []byte) (int, error) {
 			depth++
 			switch {
 			case depth == 1 && token.Name.Local == "html":
-				return 0, errWebPage
+				return 0, system.ErrWebPage
 			case depth == 1 && token.Name.Local != "service":
 				return 0, errNotOData
 			case depth == 3 && (token.Name.Local == "collection" || token.Name.Local == "singleton"):

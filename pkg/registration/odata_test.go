@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/system"
 )
 
 func TestEntitySets(t *testing.T) {
@@ -29,10 +31,10 @@ func TestEntitySets(t *testing.T) {
 		{"entities are not expanded", `<!DOCTYPE service [<!ENTITY a "x"><!ENTITY b "&a;&a;">]>` + atom("<title>&b;</title><collection/>"), 0, errNotOData},
 		{"other XML", `<rss><channel/></rss>`, 0, errNotOData},
 		{"deep XML", strings.Repeat("<service>", 100_000), 0, errNotOData},
-		{"a web page", "<html><body>Log in</body></html>", 0, errWebPage},
-		{"a web page with a comment first", "<!-- x --><!doctype HTML><p>", 0, errWebPage},
-		{"XHTML", `<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"></html>`, 0, errWebPage},
-		{"XHTML after much else", `<?xml version="1.0"?>` + strings.Repeat(" ", 600) + `<html/>`, 0, errWebPage},
+		{"a web page", "<html><body>Log in</body></html>", 0, system.ErrWebPage},
+		{"a web page with a comment first", "<!-- x --><!doctype HTML><p>", 0, system.ErrWebPage},
+		{"XHTML", `<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"></html>`, 0, system.ErrWebPage},
+		{"XHTML after much else", `<?xml version="1.0"?>` + strings.Repeat(" ", 600) + `<html/>`, 0, system.ErrWebPage},
 		{"other JSON", `{"d":{"results":[]}}`, 0, errNotOData},
 		{"a list", `[1]`, 0, errNotOData},
 		{"cut JSON", `{"d":{"EntitySets":["A"`, 0, errNotOData},

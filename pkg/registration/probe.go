@@ -11,6 +11,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
+	"github.com/kyma-connectors/kyma-connectors/pkg/system"
 )
 
 // maxProbeBody bounds the answer to a probe.
@@ -18,10 +19,9 @@ const maxProbeBody = 4 << 20
 
 // prober asks the system which of its APIs are there.
 type prober struct {
-	system *system
-	http   *httpclient.Client
-	log    *slog.Logger
-	tokens tokens
+	definition *connector.Definition
+	system     *system.Client
+	log        *slog.Logger
 	// parallel bounds the number of calls at the same time.
 	parallel int
 }
@@ -49,21 +49,21 @@ type brokenListing struct {
 // run lists and probes all APIs. It never fails as a whole: each API has a finding of its own.
 func (p *prober) run(ctx context.Context) survey {
 	var out survey
-	apis := p.system.definition.APIs
+	apis := p.definition.APIs
 	perAPI := make([][]*candidate, len(apis))
 	listings := make([]*brokenListing, len(apis))
 	each(p.parallel, len(apis), func(i int) {
 		api := &apis[i]
 		if api.Discover == nil {
-			perAPI[i] = []*candidate{p.system.candidate(api, api.ID, p.system.in)}
+			perAPI[i] = []*candidate{newCandidate(p.system, api, api.ID, p.system.Input())}
 			return
 		}
-		if switchedOff(api, p.system.in) {
+		if switchedOff(api, p.system.Input()) {
 			return
 		}
 		found := p.discover(ctx, api)
 		perAPI[i] = found.candidates
-		if found.found.class != ClassActive {
+		if found.found.Class != ClassActive {
 			listings[i] = &brokenListing{api.Discover.Get.Source(), found.found, found.absent}
 		}
 		p.log.Info("listed the system's APIs", "found", len(found.candidates))
@@ -77,7 +77,7 @@ func (p *prober) run(ctx context.Context) survey {
 	out.apis = make([]probed, len(candidates))
 	each(p.parallel, len(candidates), func(i int) {
 		out.apis[i] = p.probe(ctx, candidates[i])
-		p.log.Debug("probed", "api", candidates[i].id, "class", string(out.apis[i].found.class))
+		p.log.Debug("probed", "api", candidates[i].id, "class", string(out.apis[i].found.Class))
 	})
 	markDuplicates(out.apis)
 	return out
@@ -115,7 +115,7 @@ func markDuplicates(apis []probed) {
 	seen := map[string]bool{eventsID: true}
 	for i := range apis {
 		if id := apis[i].id; seen[id] {
-			apis[i].found = misconfigured("correct the definition", "another API has the id %q already", id)
+			apis[i].found = system.Misconfigured("correct the definition", "another API has the id %q already", id)
 		}
 		seen[apis[i].id] = true
 	}
@@ -124,17 +124,17 @@ func markDuplicates(apis []probed) {
 // probe tries the addresses of a candidate one after the other and takes the first that answers. An
 // address that gives no usable answer now ends the search: its place may not go to another one by chance.
 func (p *prober) probe(ctx context.Context, c *candidate) probed {
-	if c.found.class != ClassActive {
+	if c.found.Class != ClassActive {
 		return probed{candidate: c, found: c.found}
 	}
 	var out probed
 	for i, address := range c.addresses {
 		f := p.probeAddress(ctx, c, address)
-		if f.class == ClassActive || f.class == ClassUnreachable {
+		if f.Class == ClassActive || f.Class == ClassUnreachable {
 			return probed{c, address, f}
 		}
 		// What is wrong for good counts more than "not offered".
-		if i == 0 || (out.found.class == ClassDisabled && f.class != ClassDisabled) {
+		if i == 0 || (out.found.Class == ClassDisabled && f.Class != ClassDisabled) {
 			out = probed{c, address, f}
 		}
 	}
@@ -143,15 +143,12 @@ func (p *prober) probe(ctx context.Context, c *candidate) probed {
 
 func (p *prober) probeAddress(ctx context.Context, c *candidate, address string) finding {
 	request, want, f := p.probeRequest(c, address)
-	if f.class != ClassActive {
+	if f.Class != ClassActive {
 		return f
 	}
-	if f, ok := p.sign(ctx, c.auth, &request); !ok {
+	answer, f := p.system.Do(ctx, c.auth, request, c.hints)
+	if !f.OK() {
 		return f
-	}
-	answer, err := p.http.Do(ctx, request)
-	if err != nil {
-		return judgeError(err, c.hints)
 	}
 	probe := c.api.Probe
 	if probe == nil {
@@ -160,20 +157,16 @@ func (p *prober) probeAddress(ctx context.Context, c *candidate, address string)
 	if probe.Expect.IsSet() && (len(probe.Status) == 0 || slices.Contains(want, answer.Status)) {
 		return judgeExpectation(c, request, answer, want)
 	}
-	if f := judgeStatus(request, answer, want, c.hints); f.class != ClassActive {
+	if f := system.JudgeStatus(request, answer, want, c.hints); f.Class != ClassActive {
 		return f
 	}
 	if c.api.Kind == connector.KindOData && !probe.Path.IsSet() && len(probe.Status) == 0 && request.Method == http.MethodGet {
 		return judgeOData(request, answer, c.hints)
 	}
-	if isWebPage(answer.Body) {
-		return finding{ClassMalformed, said(request, answer) + " with " + errWebPage.Error(), "check " + c.hints.system + " and " + c.hints.credentials}
+	if system.IsWebPage(answer.Body) {
+		return finding{Class: ClassMalformed, Reason: system.Said(request, answer) + " with " + system.ErrWebPage.Error(), Next: "check " + c.hints.System + " and " + c.hints.Credentials}
 	}
 	return finding{}
-}
-
-func said(request httpclient.Request, answer *httpclient.Response) string {
-	return fmt.Sprintf("%s %s answered %d", request.Method, httpclient.Address(request.URL), answer.Status)
 }
 
 // probeRequest makes the call of a probe, without credentials, and the statuses that mean success.
@@ -184,25 +177,25 @@ func (p *prober) probeRequest(c *candidate, address string) (httpclient.Request,
 	if probe == nil {
 		return request, want, finding{}
 	}
-	e := evaluator{in: c.in}
+	e := system.Evaluator{In: c.in}
 	if probe.Method != "" {
 		request.Method, request.Idempotent = probe.Method, true
 	}
 	for name, value := range probe.Headers {
-		request.Header.Set(name, e.text(value))
+		request.Header.Set(name, e.Text(value))
 	}
 	if len(probe.Status) > 0 {
 		want = probe.Status
 	}
 	if probe.Path.IsSet() {
-		resolved, err := p.system.resolve(e.text(probe.Path))
+		resolved, err := p.system.Resolve(e.Text(probe.Path))
 		if err != nil {
-			return request, nil, misconfigured("correct the definition", "the path of the probe: %v", err)
+			return request, nil, system.Misconfigured("correct the definition", "the path of the probe: %v", err)
 		}
 		request.URL = resolved
 	}
-	if e.err != nil {
-		return request, nil, misconfigured("correct the definition", "the probe cannot be evaluated: %v", e.err)
+	if e.Err != nil {
+		return request, nil, system.Misconfigured("correct the definition", "the probe cannot be evaluated: %v", e.Err)
 	}
 	return request, want, finding{}
 }
@@ -216,24 +209,24 @@ func judgeExpectation(c *candidate, request httpclient.Request, answer *httpclie
 	if met && err == nil {
 		return finding{}
 	}
-	if f := judgeStatus(request, answer, want, c.hints); f.class != ClassActive {
+	if f := system.JudgeStatus(request, answer, want, c.hints); f.Class != ClassActive {
 		return f
 	}
-	return finding{ClassMalformed, said(request, answer) + ", which is not what the definition expects", "check " + c.hints.system + " and " + c.hints.credentials}
+	return finding{Class: ClassMalformed, Reason: system.Said(request, answer) + ", which is not what the definition expects", Next: "check " + c.hints.System + " and " + c.hints.Credentials}
 }
 
 // judgeOData wants a service document with at least one entity set.
-func judgeOData(request httpclient.Request, answer *httpclient.Response, h hints) finding {
+func judgeOData(request httpclient.Request, answer *httpclient.Response, h system.Hints) finding {
 	sets, err := entitySets(answer.Body)
 	switch {
 	case err != nil:
-		return finding{ClassMalformed, fmt.Sprintf("%s with %v", said(request, answer), err), "check " + h.system + " and " + h.credentials}
+		return finding{Class: ClassMalformed, Reason: fmt.Sprintf("%s with %v", system.Said(request, answer), err), Next: "check " + h.System + " and " + h.Credentials}
 	case sets == 0:
-		next := h.whenDisabled
+		next := h.WhenDisabled
 		if next == "" {
 			next = "enable it in the system for this user"
 		}
-		return finding{ClassDisabled, said(request, answer) + " with a service that offers nothing", next}
+		return finding{Class: ClassDisabled, Reason: system.Said(request, answer) + " with a service that offers nothing", Next: next}
 	}
 	return finding{}
 }

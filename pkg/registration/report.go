@@ -83,6 +83,8 @@ type ServiceReport struct {
 	Class  Class  `json:"class,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	Next   string `json:"next,omitempty"`
+	// Note is what has to be known for calling it.
+	Note string `json:"note,omitempty"`
 	// URL is what a workload in the cluster calls, Target what Kyma forwards to.
 	URL       string `json:"url,omitempty"`
 	Target    string `json:"target,omitempty"`
@@ -140,7 +142,7 @@ func (r *Report) count() {
 // to change something first.
 func (r *Report) ExitCode(failOn FailOn) int {
 	if r.Error != "" {
-		return exitCode(r.class.retryable())
+		return exitCode(retryable(r.class))
 	}
 	var apis, events struct{ active, retryable, permanent int }
 	for _, s := range r.Services {
@@ -151,7 +153,7 @@ func (r *Report) ExitCode(failOn FailOn) int {
 		switch {
 		case s.Outcome.active():
 			counts.active++
-		case s.Outcome == OutcomeFailed && s.Class.retryable():
+		case s.Outcome == OutcomeFailed && retryable(s.Class):
 			counts.retryable++
 		case s.Outcome == OutcomeFailed:
 			counts.permanent++

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
+	"github.com/kyma-connectors/kyma-connectors/pkg/system"
 )
 
 // Options say what to register and how.
@@ -107,6 +109,7 @@ func (r *run) do(ctx context.Context) {
 	}
 	r.report.Application = application
 	r.builder = builder{definition: r.Definition, identity: identity{application, r.Instance}}
+	r.builder.judge, _ = r.Catalog.(CredentialJudge)
 
 	r.Log.Info("asking the system and Kyma", "application", application, "backend", r.Catalog.Name())
 	type listed struct {
@@ -142,8 +145,8 @@ func (r *run) mayCreate() bool {
 
 // survey asks the system and fills the rows of all APIs and the desired services.
 func (r *run) survey(ctx context.Context) {
-	system, f := newSystem(r.Definition, r.Params)
-	if f.class != ClassActive {
+	client, f := system.New(r.Definition, r.Params, r.HTTP)
+	if !f.OK() {
 		for i := range r.Definition.APIs {
 			api := &r.Definition.APIs[i]
 			if api.Discover != nil {
@@ -157,7 +160,7 @@ func (r *run) survey(ctx context.Context) {
 		}
 		return
 	}
-	r.builder.system = system
+	r.builder.system = client
 	if deadline, ok := ctx.Deadline(); ok {
 		// The rest of the time is for writing.
 		budget := time.Until(deadline) * 7 / 10
@@ -165,10 +168,10 @@ func (r *run) survey(ctx context.Context) {
 		ctx, cancel = context.WithTimeoutCause(ctx, budget, errProbing)
 		defer cancel()
 	}
-	p := &prober{system: system, http: r.HTTP, log: r.Log, parallel: r.Parallel}
+	p := &prober{definition: r.Definition, system: client, log: r.Log, parallel: r.Parallel}
 	found := p.run(ctx)
 	for i := range found.apis {
-		if found.apis[i].found.class != ClassSwitchedOff {
+		if found.apis[i].found.Class != ClassSwitchedOff {
 			r.wanted++
 		}
 		r.row(&found.apis[i])
@@ -181,20 +184,21 @@ func (r *run) survey(ctx context.Context) {
 // row reports one API and, where it is active, desires its service.
 func (r *run) row(p *probed) {
 	var service Service
-	if p.found.class == ClassActive {
-		service, p.found = r.builder.service(*p)
+	note := ""
+	if p.found.Class == ClassActive {
+		service, note, p.found = r.builder.service(*p)
 	}
 	if service.ID == "" {
 		service = r.builder.base(p.id, p.name, p.description)
 	}
-	r.addRow(service, ServiceReport{ID: p.id, Kind: string(p.api.Kind), Target: httpclient.Address(p.address)}, p.found)
+	r.addRow(service, ServiceReport{ID: p.id, Kind: string(p.api.Kind), Target: httpclient.Address(p.address), Note: note}, p.found)
 }
 
 // addRow adds the row of a service. An active one is desired; one that failed keeps what is registered.
 func (r *run) addRow(service Service, row ServiceReport, f finding) {
 	row.Name, row.ServiceID = service.DisplayName, service.ID
-	row.Class, row.Reason, row.Next = f.class, f.reason, f.next
-	switch f.class {
+	row.Class, row.Reason, row.Next = f.Class, f.Reason, f.Next
+	switch f.Class {
 	case ClassActive:
 		r.desired.Services = append(r.desired.Services, service)
 	case ClassSwitchedOff, ClassDisabled:
@@ -214,14 +218,14 @@ func (r *run) addRow(service Service, row ServiceReport, f finding) {
 func (r *run) brokenListing(l brokenListing) {
 	if l.absent {
 		r.desired.Incomplete = "the system has no listing of its APIs, so that it is unknown which are gone"
-		r.note("the system has no listing of its APIs at %s: %s", l.name, l.found.reason)
+		r.note("the system has no listing of its APIs at %s: %s", l.name, l.found.Reason)
 		return
 	}
 	r.desired.Incomplete = "the listing of the system's APIs is incomplete"
 	r.wanted++
 	r.report.Services = append(r.report.Services, ServiceReport{
 		ID: "discovery", Name: "listing of APIs at " + l.name, Kind: "discovery",
-		Outcome: OutcomeFailed, Class: l.found.class, Reason: l.found.reason, Next: l.found.next,
+		Outcome: OutcomeFailed, Class: l.found.Class, Reason: l.found.Reason, Next: l.found.Next,
 	})
 }
 
@@ -248,7 +252,7 @@ func (r *run) checkAllDisabled() {
 	for i := range r.report.Services {
 		if s := &r.report.Services[i]; s.Class == ClassDisabled {
 			s.Outcome = OutcomeFailed
-			s.Next = joinSentences(s.Next, fmt.Sprintf("the system offers none of the APIs, so check %s and the user too", r.builder.system.hint))
+			s.Next = joinSentences(s.Next, fmt.Sprintf("the system offers none of the APIs, so check %s and the user too", r.builder.system.Hint()))
 			r.desired.Keep = append(r.desired.Keep, s.ServiceID, r.builder.identity.identifier(s.ID))
 		}
 	}
@@ -524,13 +528,13 @@ func (r *run) tell() {
 	in.Vars = map[string]string{"callback": callback}
 	in.SecretRef = r.SecretRef
 	for _, m := range r.Definition.Manual {
-		e := evaluator{in: in}
+		e := system.Evaluator{In: in}
 		manual := ManualReport{ID: m.ID, Title: m.Title, Steps: []string{}}
 		for _, step := range m.Steps {
-			manual.Steps = append(manual.Steps, e.text(step))
+			manual.Steps = append(manual.Steps, e.Text(step))
 		}
-		if e.err != nil {
-			r.note("the manual steps %q cannot be shown completely: %v", m.ID, e.err)
+		if e.Err != nil {
+			r.note("the manual steps %q cannot be shown completely: %v", m.ID, e.Err)
 		}
 		r.report.Manual = append(r.report.Manual, manual)
 	}
@@ -545,8 +549,11 @@ func (r *run) tell() {
 // callback is the address at which the system delivers.
 func (r *run) callback() string {
 	base := strings.TrimRight(r.CallbackURL, "/")
-	if base == "" {
+	switch u, err := url.Parse(base); {
+	case base == "":
 		base = "https://<the gateway's host>"
+	case err == nil && u.Hostname() == u.Host && !strings.Contains(u.Host, "."):
+		base += ".<the cluster's domain>" // a short host, which only the cluster can complete
 	}
 	if delivery := r.Definition.Callback(); delivery != nil {
 		return base + delivery.HTTP.Path
@@ -575,7 +582,7 @@ func (r *run) redactReport() {
 	r.report.Next = r.redact.Redact(r.report.Next)
 	for i := range r.report.Services {
 		row := &r.report.Services[i]
-		row.Reason, row.Next = r.redact.Redact(row.Reason), r.redact.Redact(row.Next)
+		row.Reason, row.Next, row.Note = r.redact.Redact(row.Reason), r.redact.Redact(row.Next), r.redact.Redact(row.Note)
 	}
 	for i := range r.report.Notes {
 		r.report.Notes[i] = r.redact.Redact(r.report.Notes[i])

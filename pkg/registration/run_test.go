@@ -636,9 +636,9 @@ func TestAuthenticationThatFails(t *testing.T) {
 		reason     string
 	}{
 		{"a missing parameter", `apiKey: {header: X-Key, value: '=param("api_key")'}`, "misconfigured", `parameter "api_key"`},
-		{"a kind that Kyma does not know", `jwt: {algorithm: RS256, key: '=param("basic_password")'}`, "misconfigured", `"jwt"`},
-		{"another one", `signed: {userKey: x, secret: '=param("basic_password")'}`, "misconfigured", `"signed"`},
-		{"a certificate", `clientCertificate: {certificate: x, key: '=param("basic_password")'}`, "misconfigured", `"clientCertificate"`},
+		{"a key that is none", `jwt: {algorithm: RS256, key: '=param("basic_password")'}`, "misconfigured", "the private key is no PEM"},
+		{"a secret that is none", `signed: {userKey: x, secret: '=param("basic_password")'}`, "misconfigured", "not base64"},
+		{"a certificate", `clientCertificate: {certificate: x, key: '=param("basic_password")'}`, "misconfigured", "no pair"},
 		{"a colon in the user", `basic: {username: 'a:b', password: '=param("basic_password")'}`, "misconfigured", "colon"},
 		{"refused by the token endpoint", `oauth2: {tokenUrl: '=param("system_url") + "/token"', clientId: client, clientSecret: '=param("basic_password")'}`, "unauthorized", "/token answered"},
 		{"no token", `oauth2: {tokenUrl: '=param("system_url") + "/empty"', clientId: client, clientSecret: '=param("basic_password")'}`, "malformed", "without an access token"},

@@ -2,6 +2,7 @@ package registration_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
@@ -45,6 +46,7 @@ func newExternal(t *testing.T) *external {
 	s := &external{handlers: map[string]http.HandlerFunc{}}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are part of the tests
+	s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	s.http = httpclient.New(httpclient.Options{

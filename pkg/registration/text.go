@@ -109,6 +109,9 @@ func (t *textWriter) services(services []ServiceReport) {
 		if s.Reason != "" {
 			t.line("%s: %s: %s", s.Outcome, s.Name, joinNext(s.Reason, s.Next))
 		}
+		if s.Note != "" {
+			t.line("note: %s: %s", s.Name, s.Note)
+		}
 	}
 }
 

@@ -60,9 +60,21 @@ func Rules() []Rule {
 			Never:   []string{"pkg/gateway/...", "pkg/registration/..."},
 		},
 		{
+			Package: "pkg/system",
+			Ours:    with("pkg/connector", "pkg/secret", "pkg/expression"),
+			Others:  []string{"github.com/tidwall/gjson"},
+			Never:   []string{"pkg/kyma/...", cobra, kubernetes, helm},
+		},
+		{
 			Package: "pkg/registration",
-			Ours:    with("pkg/connector", "pkg/event", "pkg/secret", "pkg/expression"),
+			Ours:    with("pkg/system", "pkg/connector", "pkg/event", "pkg/secret", "pkg/expression"),
 			Others:  []string{"github.com/google/uuid", "github.com/tidwall/gjson", "sigs.k8s.io/yaml"},
+			Never:   []string{"pkg/kyma/...", cobra, clientGo, helm},
+		},
+		{
+			Package: "pkg/subscription",
+			Ours:    with("pkg/registration", "pkg/system", "pkg/connector", "pkg/secret", "pkg/expression"),
+			Others:  []string{"github.com/tidwall/gjson"},
 			Never:   []string{"pkg/kyma/...", cobra, clientGo, helm},
 		},
 		{
@@ -72,7 +84,7 @@ func Rules() []Rule {
 		},
 		{
 			Package: "pkg/kyma/...",
-			Ours:    with("pkg/registration", "pkg/connector", "pkg/event", "pkg/secret", "pkg/expression"),
+			Ours:    with("pkg/registration", "pkg/subscription", "pkg/connector", "pkg/event", "pkg/secret", "pkg/expression"),
 			Others:  []string{kubernetes, "sigs.k8s.io/yaml", "github.com/google/uuid"},
 			Never:   []string{"pkg/gateway/...", "pkg/addon/...", helm, cobra},
 		},
@@ -92,7 +104,7 @@ func Rules() []Rule {
 		},
 		{
 			Package: "pkg/kyma/subscribed",
-			Ours:    with("pkg/registration", "pkg/event", "pkg/kyma/kube"),
+			Ours:    with("pkg/registration", "pkg/subscription", "pkg/event", "pkg/kyma/kube"),
 			Others:  []string{kubernetes},
 			Never:   []string{"pkg/gateway/...", "pkg/addon/...", helm, cobra},
 		},
@@ -104,7 +116,7 @@ func Rules() []Rule {
 		},
 		{
 			Package: "pkg/gateway/...",
-			Ours:    with("pkg/gateway", "pkg/event", "pkg/connector", "pkg/mapping", "pkg/secret", "pkg/expression"),
+			Ours:    with("pkg/gateway", "pkg/system", "pkg/event", "pkg/connector", "pkg/mapping", "pkg/secret", "pkg/expression"),
 			Others:  []string{"go.etcd.io/bbolt", "github.com/nats-io/nats.go", "github.com/golang-jwt/jwt/v5", "github.com/google/uuid", "github.com/tidwall/gjson", "github.com/VictoriaMetrics/metrics"},
 			Never:   []string{clientGo, kubernetes, helm, cobra},
 		},

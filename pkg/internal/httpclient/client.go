@@ -5,6 +5,7 @@ package httpclient
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -59,6 +60,23 @@ func New(options Options) *Client {
 	return &Client{options: options, http: &http.Client{Transport: options.Transport, CheckRedirect: stayAtHost}}
 }
 
+// WithCertificate returns a Client that presents a certificate where a server asks for one. It has connections
+// of its own.
+func (c *Client) WithCertificate(certificate tls.Certificate) (*Client, error) {
+	base, ok := c.options.Transport.(*http.Transport)
+	if !ok {
+		return nil, errors.New("this client cannot present certificates")
+	}
+	transport := base.Clone()
+	if transport.TLSClientConfig == nil {
+		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	transport.TLSClientConfig.Certificates = []tls.Certificate{certificate}
+	options := c.options
+	options.Transport = transport
+	return New(options), nil
+}
+
 // NewTransport returns the transport of a Client: it obeys HTTP_PROXY, HTTPS_PROXY and NO_PROXY and keeps
 // enough idle connections per host for many calls at once.
 func NewTransport() *http.Transport {
@@ -86,6 +104,9 @@ type Request struct {
 	Idempotent bool
 	// MaxBody replaces the Client's limit; 0 keeps it.
 	MaxBody int64
+	// Sign, where it is set, completes the request before each attempt: signatures carry a time and are used
+	// once. Its error ends the call, and is shown.
+	Sign func(*http.Request) error
 }
 
 // Response is an answer, read completely.
@@ -150,6 +171,11 @@ func (c *Client) attempt(parent context.Context, r Request) (*Response, error) {
 	}
 	if c.options.UserAgent != "" && request.Header.Get("User-Agent") == "" {
 		request.Header.Set("User-Agent", c.options.UserAgent)
+	}
+	if r.Sign != nil {
+		if err := r.Sign(request); err != nil {
+			return nil, &Error{Method: r.Method, Address: Address(r.URL), Kind: Invalid, Err: err}
+		}
 	}
 	answer, err := c.http.Do(request)
 	if err != nil {

@@ -2,6 +2,7 @@ package httpclient_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -208,6 +209,51 @@ func TestErrorsSayWhyAndHideCredentials(t *testing.T) {
 type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestEveryAttemptIsSigned(t *testing.T) {
+	t.Parallel()
+	var seen []string
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if seen = append(seen, r.URL.Query().Get("n")); len(seen) == 1 {
+			w.WriteHeader(503)
+		}
+	})
+	n := 0
+	request := httpclient.Request{URL: server.URL, Sign: func(r *http.Request) error {
+		n++
+		r.URL.RawQuery = url.Values{"n": {fmt.Sprint(n)}}.Encode()
+		return nil
+	}}
+	client := httpclient.New(httpclient.Options{Retry: httpclient.Retry{Attempts: 3, Wait: func(context.Context, time.Duration) error { return nil }}})
+	_, err := client.Do(t.Context(), request)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"1", "2"}, seen)
+
+	request.Sign = func(*http.Request) error { return errors.New("no key") }
+	_, err = client.Do(t.Context(), request)
+	assertKind(t, httpclient.Invalid, err)
+	assert.ErrorContains(t, err, "no key")
+}
+
+func TestCertificates(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(200 + len(r.TLS.PeerCertificates))
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	plain := httpclient.New(httpclient.Options{Transport: server.Client().Transport})
+	presenting, err := plain.WithCertificate(server.TLS.Certificates[0])
+	require.NoError(t, err)
+	for status, client := range map[int]*httpclient.Client{200: plain, 201: presenting} {
+		response, err := client.Do(t.Context(), httpclient.Request{URL: server.URL})
+		require.NoError(t, err)
+		assert.Equal(t, status, response.Status)
+	}
+	_, err = httpclient.New(httpclient.Options{Transport: transport(nil)}).WithCertificate(tls.Certificate{})
+	assert.ErrorContains(t, err, "cannot present certificates")
+}
 
 func TestUnknownHostsAreTriedAgain(t *testing.T) {
 	t.Parallel()

@@ -59,7 +59,10 @@ type Catalog struct {
 	ids map[string]string // the registry's ids by identifier
 }
 
-var _ registration.Catalog = (*Catalog)(nil)
+var (
+	_ registration.Catalog         = (*Catalog)(nil)
+	_ registration.CredentialJudge = (*Catalog)(nil)
+)
 
 // DefaultURL is the address of the registry for an Application from inside the cluster.
 func DefaultURL(application string) string {
@@ -88,6 +91,14 @@ func New(options Options) (*Catalog, error) {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Catalog{options: options, ids: map[string]string{}}, nil
+}
+
+// Refuses implements registration.CredentialJudge.
+func (c *Catalog) Refuses(credentials registration.Credentials) string {
+	if credentials.ClientCertificate != nil {
+		return "the Application Registry makes client certificates of its own and takes none"
+	}
+	return ""
 }
 
 // Name implements registration.Catalog.
