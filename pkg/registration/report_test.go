@@ -148,3 +148,32 @@ func TestExitCodes(t *testing.T) {
 		})
 	}
 }
+
+func TestManualStepsNameTheAddressAsFarAsItIsKnown(t *testing.T) {
+	t.Parallel()
+	parts := `
+deliveries:
+  - name: webhook
+    http: {path: /shop}
+    verify: {basic: {username: '=param("event_user")', password: '=param("event_password")'}}
+    event: {type: '=body("type")', version: v1, id: '=body("id")', data: '=json("data")'}
+manual:
+  - id: events
+    title: Let the shop send events
+    steps: ['=callback']
+`
+	for callback, want := range map[string]string{
+		"https://shop.kyma.example.com/": "https://shop.kyma.example.com/shop",
+		"https://shop-webhook-prod":      "https://shop-webhook-prod.<the cluster's domain>/shop",
+		"":                               "https://<the gateway's host>/shop",
+	} {
+		t.Run(callback, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, parts, "event_user=shop", "event_password=3vent-pa55word")
+			f.options.CallbackURL = callback
+			report := f.run(t)
+			require.Len(t, report.Manual, 1)
+			assert.Equal(t, []string{want}, report.Manual[0].Steps)
+		})
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"maps"
 	"os"
 	"path/filepath"
@@ -27,6 +28,12 @@ import (
 )
 
 const root = "../../charts"
+
+// TestMain keeps Helm quiet: its loader logs every symbolic link.
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard)
+	os.Exit(m.Run())
+}
 
 // connectors are the directories of the connector charts.
 func connectors(t *testing.T) []string {

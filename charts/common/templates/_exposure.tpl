@@ -74,6 +74,12 @@ Only the paths that the definition's deliveries name.
 
 {{/* Public address of the gateway, which the system is told; the delivery that webhooks are registered for, or the first. */}}
 {{- define "common.callbackUrl" -}}
+{{- $url := include "common.callbackBase" . -}}
+{{- if or .Values.exposure.callbackUrl (contains "." $url) -}}{{- $url -}}{{- end -}}
+{{- end -}}
+
+{{/* The same, but perhaps with a short host: enough for the instructions to people. */}}
+{{- define "common.callbackBase" -}}
 {{- $c := . -}}
 {{- if .Values.exposure.callbackUrl -}}
 {{- trimSuffix "/" .Values.exposure.callbackUrl -}}
@@ -86,8 +92,8 @@ Only the paths that the definition's deliveries name.
 {{- $host = include "common.host" (list $c .name) -}}
 {{- end -}}
 {{- end -}}
-{{- if contains "." $host -}}
-{{- printf "https://%s" $host -}}
+{{- with $host -}}
+{{- printf "https://%s" . -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

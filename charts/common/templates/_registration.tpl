@@ -82,7 +82,7 @@ spec:
 - name: KC_TIMEOUT
   value: {{ $registration.timeout | quote }}
 {{- if or (ne .command "delete") $c.definition.webhooks }}
-{{- with include "common.callbackUrl" $c }}
+{{- with include "common.callbackBase" $c }}
 - name: KC_CALLBACK_URL
   value: {{ . | quote }}
 {{- end }}
