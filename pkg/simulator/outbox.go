@@ -56,6 +56,8 @@ type message struct {
 	contentType            string
 	header                 http.Header
 	body                   []byte
+	// attempts, if above 0, is how often it is tried, whatever else is said.
+	attempts int
 	// tag is what the sender remembers it by.
 	tag any
 }
@@ -199,7 +201,7 @@ func (o *outbox) deliver(ctx context.Context, consumer Consumer, e *outboundEven
 func (o *outbox) retry(consumer Consumer, e *outboundEvent) {
 	o.background(func(ctx context.Context) {
 		pause := consumer.RetryAfter
-		for range consumer.MaxAttempts - 1 {
+		for range cmp.Or(e.message.attempts, consumer.MaxAttempts) - 1 {
 			if !wait(ctx, pause) || o.try(ctx, consumer, e) {
 				return
 			}

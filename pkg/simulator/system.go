@@ -177,11 +177,12 @@ type Outbound struct {
 // newSystem are the constructors by name: the one list of what can be simulated.
 func newSystem() map[string]func(params map[string]string) (System, error) {
 	return map[string]func(params map[string]string) (System, error){
-		"c4c":       newC4C,
-		"cdp":       newCDP,
-		"github":    newGithub,
-		"litmos":    newLitmos,
-		"qualtrics": newQualtrics,
+		"c4c":            newC4C,
+		"cdp":            newCDP,
+		"github":         newGithub,
+		"litmos":         newLitmos,
+		"openconnectors": newOpenConnectors,
+		"qualtrics":      newQualtrics,
 	}
 }
 
