@@ -216,6 +216,12 @@ func TestLoadRefuses(t *testing.T) {
 		"grant without a client":       {`auth: {basic: {username: =param("user"), password: =param("password")}}`, `auth: {oauth2: {tokenUrl: "https://x/y"}}`, "system.auth.oauth2: the client credentials grant needs a client"},
 		"unknown policy":               {"kind: Connector", "kind: Connector\npolicy: mirror", "policy: want one of create-only, sync, upsert"},
 		"relay of single events":       {"to: {post: /orders,", "to: {format: single, post: /orders,", "sends one event at a time"},
+		"relay that waits too long":    {"age: 1s", "age: 11s", "relay[0].to.batch.age: is too long"},
+		"relay by GET":                 {"to: {post: /orders,", "to: {get: /orders,", "relay[0].to: get carries no events"},
+		"relay path of a webhook":      {"path: /relay}", "path: /acme/}", "relay[0].from.path: belongs to deliveries[0]"},
+		"relay path below a webhook":   {"path: /relay}", "path: /acme/relay}", "relay[0].from.path: belongs to deliveries[0]"},
+		"schema that is no path":       {"to: {post: /orders,", "to: {schema: {get: model}, post: /orders,", `relay[0].to.schema.get: "model" is no path`},
+		"schema asked for too often":   {"to: {post: /orders,", "to: {schema: {get: /model, refresh: 1s}, post: /orders,", "relay[0].to.schema.refresh: is too often"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

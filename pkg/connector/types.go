@@ -487,7 +487,7 @@ type CreateCall struct {
 	ID string `json:"id,omitempty"`
 }
 
-// Relay is the way out.
+// Relay is the way out: events of Kyma become calls to the system.
 type Relay struct {
 	Name string    `json:"name"`
 	From RelayFrom `json:"from"`
@@ -496,12 +496,21 @@ type Relay struct {
 	Map RelayMap `json:"map" scope:"relay"`
 	// Success judges the system's answer; default: a 2xx status.
 	Success Value `json:"success,omitempty" scope:"response" kind:"bool"`
+	// Retry says which answers are worth repeating although neither their status (429, 5xx) nor Success says
+	// so.
+	Retry Value `json:"retry,omitempty" scope:"response" kind:"bool"`
+	// Code is the system's own code of a failure, for logs and dead letters; what is not made of letters,
+	// digits, dots, dashes and underscores is left out.
+	Code Value `json:"code,omitempty" scope:"response"`
 }
 
 // RelayFrom names the events of Kyma and the path of the relay listener.
 type RelayFrom struct {
+	// Types are the full event types, such as order.created.v1. Without any, nothing is relayed.
 	Types ValueList `json:"types" kind:"list"`
-	Path  string    `json:"path"`
+	// Source is the Application whose events are subscribed to; default the definition's own.
+	Source Value  `json:"source,omitempty"`
+	Path   string `json:"path"`
 }
 
 // RelayTo is the call that carries the events.
@@ -510,16 +519,32 @@ type RelayTo struct {
 	// Format is how the documents of a batch make the body: array (default, a JSON array), lines (one
 	// document per line) or single (one document, for systems without batches).
 	Format string `json:"format,omitempty"`
-	Batch  *Batch `json:"batch,omitempty"`
-	// Single replaces the path where a batch holds one event.
+	// Batch is how many events may go together; without it, each event goes alone.
+	Batch *Batch `json:"batch,omitempty"`
+	// Single replaces the path where a batch holds one event. The body is then its document alone.
 	Single Value `json:"single,omitempty"`
+	// Schema is what the documents are checked against before they are sent.
+	Schema *RelaySchema `json:"schema,omitempty"`
 }
 
-// Batch bounds a batch by number, bytes and age.
+// Batch bounds a batch; it is sent as soon as one of the bounds is reached.
 type Batch struct {
-	Count int      `json:"count,omitempty"`
-	Bytes Size     `json:"bytes,omitempty"`
-	Age   Duration `json:"age,omitempty"`
+	// Count is the number of events; default 100.
+	Count int `json:"count,omitempty"`
+	// Bytes bounds the body; default 1MiB.
+	Bytes Size `json:"bytes,omitempty"`
+	// Age is how long the first event waits for others; default 1s, at most 10s.
+	Age Duration `json:"age,omitempty"`
+}
+
+// RelaySchema is a JSON Schema that the system keeps. While it cannot be read, events are sent unchecked.
+type RelaySchema struct {
+	// Get is the path of the document that holds it; At its gjson path there (default: the whole document).
+	// A schema that is written as a text is read as what the text says.
+	Get Value  `json:"get"`
+	At  string `json:"at,omitempty"`
+	// Refresh is how often it is read again; default 10m, at least 1m.
+	Refresh Duration `json:"refresh,omitempty"`
 }
 
 // RelayMap is the document made from an event.

@@ -369,21 +369,56 @@ func (d *Definition) checkEventType(path, name string, version Value, problems *
 
 func (d *Definition) validateRelay(problems *Problems) {
 	unique(problems, "relay", "name", d.Relay, func(r Relay) string { return r.Name })
-	unique(problems, "relay", "from.path", d.Relay, func(r Relay) string { return r.From.Path })
-	for i, r := range d.Relay {
-		path := fmt.Sprintf("relay[%d]", i)
-		r.To.validate(path+".to", problems)
-		literalPath(problems, path+".to.single", r.To.Single)
-		if r.To.JSON != nil || r.To.Form != nil {
-			problems.add(path+".to", "use map.data", "has a body of its own, but the body is made of the events")
+	unique(problems, "relay", "from.path", d.Relay, func(r Relay) string { return strings.TrimRight(r.From.Path, "/") })
+	for i := range d.Relay {
+		r, path := &d.Relay[i], fmt.Sprintf("relay[%d]", i)
+		for j := range d.Deliveries {
+			if d.Deliveries[j].HTTP.covers(r.From.Path) {
+				problems.add(path+".from.path", "choose another", "belongs to deliveries[%d], which the world outside may call", j)
+			}
 		}
-		if b := r.To.Batch; b != nil {
-			if b.Bytes > maxBodyLimit {
-				problems.add(path+".to.batch.bytes", "write at most 64MiB", "is too large")
-			}
-			if r.To.Format == "single" && b.Count > 1 {
-				problems.add(path+".to.batch.count", "write 1", "the format single sends one event at a time")
-			}
+		r.To.validateRelayTo(path+".to", problems)
+	}
+}
+
+// covers says whether requests of a path belong to the webhook.
+func (h *HTTP) covers(path string) bool {
+	if h == nil {
+		return false
+	}
+	rest, below := strings.CutPrefix(strings.TrimRight(path, "/"), strings.TrimRight(h.Path, "/"))
+	return below && (rest == "" || rest[0] == '/')
+}
+
+// maxBatchAge bounds how long an event waits for others: where nothing is stored, Kyma waits with it.
+const maxBatchAge = 10 * time.Second
+
+// minSchemaRefresh keeps a system from being asked for its schema all the time.
+const minSchemaRefresh = time.Minute
+
+func (t *RelayTo) validateRelayTo(path string, problems *Problems) {
+	t.validate(path, problems)
+	literalPath(problems, path+".single", t.Single)
+	if method, _ := t.Method(); method == "GET" || method == "DELETE" {
+		problems.add(path, "use post, put or patch", "%s carries no events", strings.ToLower(method))
+	}
+	if t.JSON != nil || t.Form != nil {
+		problems.add(path, "use map.data", "has a body of its own, but the body is made of the events")
+	}
+	if b := t.Batch; b != nil {
+		switch {
+		case b.Bytes > maxBodyLimit:
+			problems.add(path+".batch.bytes", "write at most 64MiB", "is too large")
+		case time.Duration(b.Age) > maxBatchAge:
+			problems.add(path+".batch.age", "write at most 10s", "is too long: the sender of an event may have to wait for the answer")
+		case t.Format == "single" && b.Count != 1:
+			problems.add(path+".batch.count", "write 1", "the format single sends one event at a time")
+		}
+	}
+	if s := t.Schema; s != nil {
+		literalPath(problems, path+".schema.get", s.Get)
+		if s.Refresh != 0 && time.Duration(s.Refresh) < minSchemaRefresh {
+			problems.add(path+".schema.refresh", "write at least 1m", "is too often")
 		}
 	}
 }
