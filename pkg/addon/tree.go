@@ -34,7 +34,7 @@ func NewTree(files []File) (Tree, error) {
 	seen := make(map[string]bool, len(files))
 	for i, f := range files {
 		if !fs.ValidPath(f.Path) || f.Path == "." {
-			return Tree{}, fmt.Errorf("%q is not a path inside the add-on; use relative names without ..", f.Path)
+			return Tree{}, fmt.Errorf("%q is not a path inside the add-on; use relative names without \"..\"", f.Path)
 		}
 		if i > 0 && files[i-1].Path == f.Path {
 			return Tree{}, fmt.Errorf("%s occurs twice; remove one of them", f.Path)

@@ -61,7 +61,7 @@ func NewClient(cluster Cluster, logger *slog.Logger) *Client {
 		flags.Namespace = &namespace
 		config := &action.Configuration{}
 		err := config.Init(flags, namespace, "secret", func(format string, v ...any) {
-			logger.Debug(fmt.Sprintf(format, v...))
+			logger.Debug("helm", "message", fmt.Sprintf(format, v...))
 		})
 		return config, err
 	}}
