@@ -116,8 +116,15 @@ func Rules() []Rule {
 		},
 		{
 			Package: "pkg/gateway/...",
-			Ours:    with("pkg/gateway", "pkg/system", "pkg/event", "pkg/connector", "pkg/mapping", "pkg/secret", "pkg/expression"),
+			Ours:    with("pkg/gateway", "pkg/system", "pkg/event", "pkg/connector", "pkg/mapping", "pkg/secret", "pkg/expression", "pkg/internal/jsonschema"),
 			Others:  []string{"go.etcd.io/bbolt", "github.com/nats-io/nats.go", "github.com/golang-jwt/jwt/v5", "github.com/google/uuid", "github.com/tidwall/gjson", "github.com/VictoriaMetrics/metrics"},
+			Never:   []string{clientGo, kubernetes, helm, cobra},
+		},
+		// Of the broker only the packets are used: see docs/decisions/mqtt.md.
+		{
+			Package: "pkg/gateway/mqtt",
+			Ours:    with("pkg/gateway"),
+			Others:  []string{"github.com/coder/websocket", "github.com/mochi-mqtt/server/v2/packets"},
 			Never:   []string{clientGo, kubernetes, helm, cobra},
 		},
 		{Package: "pkg/simulator", Ours: []string{"pkg/event", "pkg/simulator/internal/..."}},
@@ -134,6 +141,7 @@ func Rules() []Rule {
 		{Package: "pkg/cli/addonctl", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/registration/...", "pkg/kyma/..."}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml"}},
 		{Package: "pkg/cli/registrationjob", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml", kubernetes}, Never: []string{helm}},
 		{Package: "pkg/cli/eventgateway", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/registration/...", "pkg/kyma/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "github.com/VictoriaMetrics/metrics"}, Never: []string{helm, kubernetes}},
+		{Package: "pkg/internal/jsonschema", Others: []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
 		{Package: "pkg/internal/...", Ours: []string{"pkg/secret"}, Others: []string{cobra, "github.com/spf13/pflag", "github.com/VictoriaMetrics/metrics", "github.com/stretchr/testify"}},
 		{Package: "cmd/addonctl", Ours: []string{"pkg/cli/addonctl", "pkg/internal/cli"}},
 		{Package: "cmd/registration-job", Ours: []string{"pkg/cli/registrationjob", "pkg/internal/cli"}},
