@@ -78,7 +78,19 @@ func (p *Pipeline) handle(ctx context.Context, route *Route, d *Delivery) Answer
 	if answer, ok := p.verify(ctx, route, stages.Verifier, d); !ok {
 		return answer
 	}
-	result := stages.Mapper.Map(d.input())
+	return p.take(ctx, route, d, stages.Mapper.Map(d.input()))
+}
+
+// Take is Handle without verification and mapping: for a transport whose deliveries are events already.
+func (p *Pipeline) Take(ctx context.Context, route *Route, d *Delivery, result mapping.Result) Answer {
+	start := p.now()
+	d.Route, d.Received = route.Name, start
+	answer := p.take(ctx, route, d, result)
+	p.Answered(route, &answer, start)
+	return answer
+}
+
+func (p *Pipeline) take(ctx context.Context, route *Route, d *Delivery, result mapping.Result) Answer {
 	record, outcome := p.sort(route, d, result)
 	switch {
 	case record == nil && outcome == Ignored:

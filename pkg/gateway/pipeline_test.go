@@ -54,6 +54,18 @@ func keeping(kept **gateway.Record, duplicates []bool) gatewaytest.Buffer {
 	}}
 }
 
+func TestTakeNeedsNoStages(t *testing.T) {
+	t.Parallel()
+	var kept *gateway.Record
+	buffer := keeping(&kept, nil)
+	p := gateway.NewPipeline(gateway.PipelineOptions{Metrics: gatewaytest.Metrics(), Sink: &gatewaytest.Sink{}, Buffer: &buffer})
+	route := gateway.NewRoute("relay", gateway.Stages{})
+	answer := p.Take(context.Background(), route, &gateway.Delivery{}, result(mapping.Accepted, "", accepted("a")))
+	assert.Equal(t, gateway.Answer{Outcome: gateway.Accepted, Status: 202, Events: []string{"a"}}, answer)
+	assert.Equal(t, "relay", kept.Delivery.Route)
+	assert.False(t, kept.Delivery.Received.IsZero())
+}
+
 func TestOutcomesOfTheStages(t *testing.T) {
 	t.Parallel()
 	full := &gateway.UnavailableError{Reason: gateway.ReasonFull, RetryAfter: 30 * time.Second, Err: errors.New("no space")}

@@ -43,6 +43,8 @@ type DiskOptions struct {
 	// Capacity bounds the bytes of events and dead letters; default 1 GiB, or two thirds of the volume if
 	// that is less. A full buffer takes nothing until there is space again.
 	Capacity int64
+	// Share is how many stores have the capacity together; default 1.
+	Share int
 	// DeadLetterAge is how long dead letters are kept; default 30 days.
 	DeadLetterAge time.Duration
 	Window        Window
@@ -63,6 +65,7 @@ func (o DiskOptions) withDefaults() DiskOptions {
 			o.Capacity = min(o.Capacity, int64(volume.Blocks)*volume.Bsize*2/3)
 		}
 	}
+	o.Capacity /= int64(max(o.Share, 1))
 	if o.DeadLetterAge <= 0 {
 		o.DeadLetterAge = 30 * 24 * time.Hour
 	}

@@ -318,3 +318,8 @@ func TestNoFlippedBitMakesAWrongEvent(t *testing.T) {
 	}
 	assert.Less(t, refused, 120)
 }
+
+func TestStoresShareACapacity(t *testing.T) {
+	t.Parallel()
+	assert.EqualValues(t, 1000, openTest(t, DiskOptions{Dir: t.TempDir(), Capacity: 3000, Share: 3}).Status().Capacity)
+}

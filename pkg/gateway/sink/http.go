@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -76,53 +75,13 @@ func (p poster) unreachable(err error) *gateway.PublishError {
 
 func (p poster) address() string { return httpclient.Address(p.url.String()) }
 
-// verdict is what a status says about an event.
-type verdict struct {
-	reason    gateway.Reason
-	permanent bool
-}
-
-// verdicts are those statuses that are not as their class. Permanent is what is wrong with the event; what
-// is wrong with the way to the target (401, 403, 404) is repeated until somebody mends it, and 404 is also
-// what Kyma 2.4 to 2.8 answers while its stream is missing.
-var verdicts = map[int]verdict{
-	http.StatusUnauthorized:          {gateway.ReasonUnauthorized, false},
-	http.StatusForbidden:             {gateway.ReasonUnauthorized, false},
-	http.StatusNotFound:              {gateway.ReasonNotFound, false},
-	http.StatusProxyAuthRequired:     {gateway.ReasonMisconfigured, false},
-	http.StatusRequestTimeout:        {gateway.ReasonTimeout, false},
-	http.StatusConflict:              {gateway.ReasonUnavailable, false},
-	http.StatusTooEarly:              {gateway.ReasonThrottled, false},
-	http.StatusTooManyRequests:       {gateway.ReasonThrottled, false},
-	http.StatusRequestEntityTooLarge: {gateway.ReasonTooLarge, true},
-	http.StatusGatewayTimeout:        {gateway.ReasonTimeout, false},
-	http.StatusInsufficientStorage:   {gateway.ReasonFull, false},
-}
-
-func verdictOf(status int) verdict {
-	if v, ok := verdicts[status]; ok {
-		return v
-	}
-	switch {
-	case status >= 500:
-		return verdict{gateway.ReasonUnavailable, false}
-	case status >= 400:
-		return verdict{gateway.ReasonInvalid, true}
-	default: // redirects, and what no target should answer
-		return verdict{gateway.ReasonMisconfigured, false}
-	}
-}
-
 // prefixMissing is what Kyma 2.1 to 2.11 answers to an event type without the prefix.
 const prefixMissing = "prefix not found"
 
 // refused explains an answer. The target's own words are left out: they may quote the event.
 func (p poster) refused(answer *http.Response, text []byte) *gateway.PublishError {
-	v := verdictOf(answer.StatusCode)
-	e := &gateway.PublishError{
-		Reason: v.reason, Permanent: v.permanent, RetryAfter: retryAfter(answer.Header, time.Now()),
-		Detail: fmt.Sprintf("%s answers %d%s", p.address(), answer.StatusCode, errorType(text)),
-	}
+	e := gateway.JudgeAnswer(answer.StatusCode, answer.Header)
+	e.Detail = fmt.Sprintf("%s answers %d%s", p.address(), answer.StatusCode, errorType(text))
 	if answer.StatusCode == http.StatusBadRequest {
 		switch {
 		case strings.Contains(string(text), prefixMissing):
@@ -147,18 +106,6 @@ func errorType(text []byte) string {
 		return ""
 	}
 	return " (" + answer.Type + ")"
-}
-
-// retryAfter reads the header of that name: seconds, or a date.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
-		return max(0, min(time.Duration(seconds), 24*60*60)*time.Second)
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, min(at.Sub(now), 24*time.Hour))
-	}
-	return 0
 }
 
 // get asks for a path of the target and returns the status.

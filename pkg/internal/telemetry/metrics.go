@@ -16,8 +16,14 @@ import (
 // Metrics is a set of metrics whose names share a prefix. It is safe for concurrent use; the same name and
 // labels give the same metric.
 type Metrics struct {
+	*collection
 	prefix string
-	set    *metrics.Set
+	labels []string
+}
+
+// collection is what all views of a set share.
+type collection struct {
+	set *metrics.Set
 
 	mu         sync.Mutex
 	histograms map[string]*Histogram
@@ -25,24 +31,34 @@ type Metrics struct {
 
 // NewMetrics makes an empty set. The prefix, such as "kyma_connectors_gateway_", starts every name.
 func NewMetrics(prefix string) *Metrics {
-	m := &Metrics{prefix: prefix, set: metrics.NewSet(), histograms: map[string]*Histogram{}}
-	m.set.RegisterMetricsWriter(m.writeHistograms)
-	return m
+	c := &collection{set: metrics.NewSet(), histograms: map[string]*Histogram{}}
+	c.set.RegisterMetricsWriter(c.writeHistograms)
+	return &Metrics{collection: c, prefix: prefix}
+}
+
+// View is the same set under another prefix; every metric made through it has the labels besides its own.
+func (m *Metrics) View(prefix string, labels ...string) *Metrics {
+	return &Metrics{collection: m.collection, prefix: prefix, labels: labels}
+}
+
+func (m *Metrics) all(labels []string) []string {
+	return append(slices.Clone(m.labels), labels...)
 }
 
 // Counter is a count that only grows. Labels are pairs of name and value; values must come from a bounded
 // set, never from a request.
 func (m *Metrics) Counter(name string, labels ...string) *metrics.Counter {
-	return m.set.GetOrCreateCounter(m.prefix + name + labelText(labels))
+	return m.set.GetOrCreateCounter(m.prefix + name + labelText(m.all(labels)))
 }
 
 // Gauge is a value that is asked for when the metrics are read.
 func (m *Metrics) Gauge(name string, value func() float64, labels ...string) {
-	m.set.GetOrCreateGauge(m.prefix+name+labelText(labels), value)
+	m.set.GetOrCreateGauge(m.prefix+name+labelText(m.all(labels)), value)
 }
 
 // Histogram counts observations in buckets; bounds are their ascending upper bounds.
 func (m *Metrics) Histogram(name string, bounds []float64, labels ...string) *Histogram {
+	labels = m.all(labels)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := m.prefix + name + labelText(labels)
@@ -68,18 +84,18 @@ func (m *Metrics) Handler() http.Handler {
 	})
 }
 
-func (m *Metrics) writeHistograms(w io.Writer) {
-	m.mu.Lock()
-	all := make([]*Histogram, 0, len(m.histograms))
-	keys := make([]string, 0, len(m.histograms))
-	for key := range m.histograms {
+func (c *collection) writeHistograms(w io.Writer) {
+	c.mu.Lock()
+	all := make([]*Histogram, 0, len(c.histograms))
+	keys := make([]string, 0, len(c.histograms))
+	for key := range c.histograms {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		all = append(all, m.histograms[key])
+		all = append(all, c.histograms[key])
 	}
-	m.mu.Unlock()
+	c.mu.Unlock()
 	for _, h := range all {
 		h.write(w)
 	}

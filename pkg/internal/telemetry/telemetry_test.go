@@ -22,6 +22,10 @@ func TestMetricsAreWrittenInPrometheusFormat(t *testing.T) {
 	h.Observe(0.1)
 	h.Observe(0.5)
 	m.Histogram("seconds", []float64{0.1, 1}, "route", "x").Observe(7)
+	view := m.View("part_", "part", "p")
+	view.Counter("things_total", "kind", "c").Inc()
+	view.Gauge("depth", func() float64 { return 4 })
+	view.Histogram("seconds", []float64{0.1, 1}).Observe(1)
 
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
@@ -33,6 +37,9 @@ func TestMetricsAreWrittenInPrometheusFormat(t *testing.T) {
 		`app_seconds_bucket{route="x",le="+Inf"} 3`,
 		`app_seconds_sum{route="x"} 7.6`,
 		`app_seconds_count{route="x"} 3`,
+		`part_things_total{part="p",kind="c"} 1`,
+		`part_depth{part="p"} 4`,
+		`part_seconds_count{part="p"} 1`,
 		`process_cpu_seconds_total`,
 	} {
 		assert.Contains(t, answer.Body.String(), line)
