@@ -130,10 +130,10 @@ func (in PlanInput) leftovers(free []*Registered, plan *Plan) []Step {
 		switch {
 		case !in.owned(*r), slices.Contains(in.Desired.Keep, r.ID), slices.Contains(in.Desired.Keep, r.Identifier):
 			// What is kept is reported where it was probed.
+		case in.Desired.Incomplete != "":
+			plan.Leftover = append(plan.Leftover, Leftover{*r, "stays as it is: " + in.Desired.Incomplete})
 		case in.Policy != Sync:
 			plan.Leftover = append(plan.Leftover, Leftover{*r, fmt.Sprintf("not wanted any more; policy %s never deletes", in.Policy)})
-		case in.Desired.Incomplete != "":
-			plan.Leftover = append(plan.Leftover, Leftover{*r, "not deleted: " + in.Desired.Incomplete})
 		default:
 			deletions = append(deletions, Step{Change{Action: Delete, Registered: r}, "not wanted any more"})
 		}

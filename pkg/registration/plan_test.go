@@ -149,7 +149,15 @@ func TestMakePlan(t *testing.T) {
 				Current: []registration.Registered{registered(api("gone", "1"))},
 				Desired: registration.Desired{Incomplete: "half a listing"},
 			},
-			expectation{left: []string{"id-gone: not deleted: half a listing"}},
+			expectation{left: []string{"id-gone: stays as it is: half a listing"}},
+		}, {
+			"upsert does not say what half a listing cannot tell",
+			registration.PlanInput{
+				Policy:  registration.Upsert,
+				Current: []registration.Registered{registered(api("gone", "1"))},
+				Desired: registration.Desired{Incomplete: "half a listing"},
+			},
+			expectation{left: []string{"id-gone: stays as it is: half a listing"}},
 		}, {
 			"create-only leaves what exists",
 			registration.PlanInput{

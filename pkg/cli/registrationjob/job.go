@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,6 +149,20 @@ func (j *job) check() error {
 	}
 	if j.backend != "" && !slices.Contains(backends, j.backend) {
 		return fmt.Errorf("--backend is %q: want one of %s", j.backend, strings.Join(backends, ", "))
+	}
+	return checkCallback(j.callbackURL)
+}
+
+// checkCallback looks at --callback-url, which people copy into the system. The value is not repeated:
+// credentials may be in it.
+func checkCallback(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||
+		u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("--callback-url: want the gateway's address alone, without credentials, path and query, such as https://gateway.example.com")
 	}
 	return nil
 }

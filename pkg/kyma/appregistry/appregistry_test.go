@@ -451,6 +451,16 @@ func TestSpecificationThatCannotBeDownloaded(t *testing.T) {
 	assert.Equal(t, 1, c.posts())
 }
 
+func TestBadGatewayOfAListingIsNoSpecification(t *testing.T) {
+	t.Parallel()
+	c := start(t, simulator.KymaOptions{})
+	_, err := c.Faults().Add(simulator.Fault{Part: simulator.PartRegistry, Method: http.MethodGet, Status: http.StatusBadGateway})
+	require.NoError(t, err)
+	_, err = c.List(t.Context())
+	require.ErrorContains(t, err, "the Application Registry failed (502")
+	assert.NotContains(t, err.Error(), "specification")
+}
+
 func TestMissingApplication(t *testing.T) {
 	t.Parallel()
 	c := start(t, simulator.KymaOptions{Applications: []string{"other"}})

@@ -50,7 +50,7 @@ func refusal(what string, answer *httpclient.Response, api *registration.API) er
 		return config("the Application Registry does not let this caller in", "call it from inside the cluster, at port 8081")
 	case answer.Status == http.StatusRequestEntityTooLarge:
 		return config("the service is too large for the Application Registry", "give the API's specification by URL, or leave it out")
-	case answer.Status == http.StatusBadGateway:
+	case answer.Status == http.StatusBadGateway && api != nil:
 		return fmt.Errorf("%s: the Application Registry could not download the specification: it must be reachable from the cluster within 20 seconds, with the credentials of the API (%d%s)", what, answer.Status, said)
 	case answer.Status >= 500, answer.Status == http.StatusTooManyRequests, answer.Status == http.StatusConflict, answer.Status == http.StatusRequestTimeout:
 		return fmt.Errorf("%s: the Application Registry failed (%d%s)", what, answer.Status, said)
