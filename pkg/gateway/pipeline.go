@@ -247,7 +247,9 @@ func (p *Pipeline) append(ctx context.Context, route *Route, record *Record) Ans
 func (p *Pipeline) notTaken(err error) Answer {
 	var refused *PublishError
 	if errors.As(err, &refused) && refused.Permanent {
-		return unpublishable(refused)
+		// The sender learns why, not where: addresses inside the cluster are for the log.
+		p.logger.Warn("an event is refused by the target", "reason", string(refused.Reason), "error", refused.Error())
+		return unpublishable(&PublishError{Reason: refused.Reason, Permanent: true, Detail: fmt.Sprintf("the target refuses this event (%s)", refused.Reason)})
 	}
 	var away *UnavailableError
 	if !errors.As(err, &away) {

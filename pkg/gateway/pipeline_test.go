@@ -105,7 +105,7 @@ func TestOutcomesOfTheStages(t *testing.T) {
 		{name: "wrong for the sink", mapped: result(mapping.Accepted, "", accepted("a")), check: invalid,
 			want: gateway.Answer{Outcome: gateway.Rejected, Status: 400, Error: "answers 400"}},
 		{name: "the sink refuses it", mapped: result(mapping.Accepted, "", accepted("a")), append: invalid,
-			want: gateway.Answer{Outcome: gateway.Rejected, Status: 400, Error: "answers 400"}},
+			want: gateway.Answer{Outcome: gateway.Rejected, Status: 400, Error: "the target refuses this event (invalid)"}},
 		{name: "the buffer is full", mapped: result(mapping.Accepted, "", accepted("a")), append: full,
 			want: gateway.Answer{Outcome: gateway.Unavailable, Status: 503, RetryAfter: 30 * time.Second, Error: "events cannot be taken at the moment (full): try again later"}},
 	}

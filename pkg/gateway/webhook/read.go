@@ -99,13 +99,14 @@ func accepts(kinds []string, header http.Header) bool {
 	if err != nil && header.Get("Content-Type") != "" {
 		media = "invalid"
 	}
-	isCloudEvents := strings.HasPrefix(media, "application/cloudevents")
+	isCloudEvents := media == "application/cloudevents" || strings.HasPrefix(media, "application/cloudevents+")
+	isBatch := strings.HasPrefix(media, "application/cloudevents-batch")
 	for _, kind := range kinds {
 		switch kind {
 		case "any":
 			return true
 		case "json":
-			if media == "" || media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json") && !isCloudEvents {
+			if media == "" || media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json") && !isCloudEvents && !isBatch {
 				return true
 			}
 		case "form":

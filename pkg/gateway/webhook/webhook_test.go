@@ -143,6 +143,7 @@ func TestContentTypes(t *testing.T) {
 		{nil, []string{"Content-Type", "application/x-www-form-urlencoded"}, false},
 		{nil, []string{"Content-Type", "application/cloudevents+json"}, false},
 		{[]string{"json", "cloudevents"}, []string{"Content-Type", "application/cloudevents+json"}, true},
+		{[]string{"json", "cloudevents"}, []string{"Content-Type", "application/cloudevents-batch+json"}, false},
 		{[]string{"cloudevents"}, []string{"Content-Type", "application/json"}, false},
 		{[]string{"cloudevents"}, []string{"Content-Type", "application/json", "Ce-Specversion", "1.0"}, true},
 		{[]string{"form"}, []string{"Content-Type", "application/x-www-form-urlencoded"}, true},
