@@ -56,6 +56,9 @@ ADDON is an add-on's name, directory or archive. Without --once the sandbox stay
 with until you interrupt it.
 
 Exit code 0: everything is as it should be. 1: something is not. 2: the command line or the add-on is wrong.`,
+		Example: `  addonctl try acme-connector
+  addonctl try acme-connector --once --output json
+  addonctl try dist/acme-connector-0.1.0.tgz --plan production --kyma old --params params.yaml --once`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.addon = args[0]

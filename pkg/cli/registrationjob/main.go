@@ -36,9 +36,10 @@ Exit codes: 0 done, 1 failed but worth another try, 2 somebody has to change som
 
 func newVersion(streams cli.Streams) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  registration-job version",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(streams.Out, cli.Version())
 			return err

@@ -1,0 +1,12 @@
+package addonctl
+
+import (
+	"testing"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli/clitest"
+)
+
+func TestEveryCommandHasExamples(t *testing.T) {
+	t.Parallel()
+	clitest.Documented(t, newRoot(&Context{}))
+}
