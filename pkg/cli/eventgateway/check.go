@@ -3,6 +3,7 @@ package eventgateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/sink"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/webhook"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/telemetry"
 )
 
 // checkOptions are the flags of check.
@@ -22,6 +24,7 @@ type checkOptions struct {
 	definition definitionFlags
 	sink       sinkFlags
 	buffer     bufferFlags
+	hosts      hostFlags
 	askSink    bool
 	gatewayURL string
 	timeout    time.Duration
@@ -44,6 +47,7 @@ what is said about buffer and target. Nothing is opened and nobody is asked, unl
 	o.definition.bind(flags)
 	o.sink.bind(flags)
 	o.buffer.bind(flags)
+	o.hosts.bind(flags)
 	flags.BoolVar(&o.askSink, "sink", false, "also ask the target whether it is reachable; nothing is published")
 	flags.StringVar(&o.gatewayURL, "gateway-url", "", "also ask a running gateway's admin address whether it is ready, such as http://127.0.0.1:8081")
 	flags.DurationVar(&o.timeout, "timeout", 15*time.Second, "limit of all questions together")
@@ -81,7 +85,10 @@ func (o *checkOptions) configuration() (*setup, gateway.Sink, error) {
 	if _, err := webhook.New(webhook.Options{Routes: s.webhooks()}); err != nil {
 		return nil, nil, err
 	}
-	if err := o.buffer.check(); err != nil {
+	if err := errors.Join(o.buffer.check(), o.hosts.apply(s.hosts)); err != nil {
+		return nil, nil, err
+	}
+	if _, _, err := (&serveOptions{}).withHosts(s, http.NotFoundHandler(), nil, gateway.NewMetrics(telemetry.NewMetrics("")), nil); err != nil {
 		return nil, nil, err
 	}
 	options, err := o.sink.options(s.application, o.buffer.credentials)

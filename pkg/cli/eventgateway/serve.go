@@ -28,9 +28,11 @@ type serveOptions struct {
 	sink       sinkFlags
 	buffer     bufferFlags
 	delivery   deliveryFlags
+	hosts      hostFlags
 
 	listen, relayListen, adminListen, manageListen string
-	maxInFlight, maxConnections, forwardedHops     int
+	maxInFlight, maxConnections, maxSessions       int
+	forwardedHops                                  int
 	maxBuffered                                    byteSize
 	reload, drainDelay, grace                      time.Duration
 	logLevel                                       string
@@ -64,9 +66,11 @@ Logs are JSON lines on standard error; they hold neither payloads nor secrets. H
 	o.sink.bind(flags)
 	o.buffer.bind(flags)
 	o.delivery.bind(flags)
+	o.hosts.bind(flags)
 	flags.IntVar(&o.maxInFlight, "max-in-flight", 1024, "deliveries handled at the same time")
 	flags.Var(&o.maxBuffered, "max-buffered-bytes", "bytes of bodies held at the same time")
 	flags.IntVar(&o.maxConnections, "max-connections", 2048, "open connections")
+	flags.IntVar(&o.maxSessions, "max-sessions", 256, "open MQTT sessions")
 	flags.IntVar(&o.forwardedHops, "forwarded-hops", 1, "proxies in front that append to X-Forwarded-For; 0 ignores the header")
 	flags.DurationVar(&o.reload, "reload-interval", 10*time.Second, "how often to look for changed parameters; 0 means never")
 	flags.DurationVar(&o.drainDelay, "drain-delay", 5*time.Second, "how long deliveries are still taken after the gateway said that it is not ready")
@@ -93,7 +97,7 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 	if err != nil {
 		return nil, cli.Config(err)
 	}
-	if err := o.buffer.check(); err != nil {
+	if err := errors.Join(o.buffer.check(), o.hosts.apply(s.hosts)); err != nil {
 		return nil, cli.Config(err)
 	}
 	options, err := o.sink.options(s.application, o.buffer.credentials)
@@ -131,15 +135,20 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 	if o.reload > 0 {
 		services = append(services, gateway.Service{Name: "parameters", Run: watch.run})
 	}
-	handler, err := webhook.New(webhook.Options{
-		Routes:      s.webhooks(),
-		Pipeline:    gateway.NewPipeline(gateway.PipelineOptions{Buffer: kept, Sink: target, Metrics: metrics, Logger: logger}),
+	pipeline := gateway.NewPipeline(gateway.PipelineOptions{Buffer: kept, Sink: target, Metrics: metrics, Logger: logger})
+	webhooks, err := webhook.New(webhook.Options{
+		Routes: s.webhooks(), Pipeline: pipeline,
 		MaxInFlight: o.maxInFlight, MaxBuffered: int64(o.maxBuffered), ForwardedHops: o.forwardedHops,
 	})
 	if err != nil {
 		return nil, cli.Config(err)
 	}
-	set.Gauge("in_flight", func() float64 { return float64(handler.InFlight()) })
+	set.Gauge("in_flight", func() float64 { return float64(webhooks.InFlight()) })
+	handler, sessions, err := o.withHosts(s, webhooks, pipeline, metrics, logger)
+	if err != nil {
+		return nil, cli.Config(err)
+	}
+	services = append(services, sessions...)
 	health := gateway.NewHealth(
 		gateway.Check{Name: "buffer", Essential: true, Problem: func() error { return kept.Status().Problem }},
 		gateway.Check{Name: "target", Problem: func() error { return paused(gate) }},

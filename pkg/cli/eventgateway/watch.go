@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -22,12 +23,14 @@ type watcher struct {
 	metrics *gateway.Metrics
 	logger  *slog.Logger
 
+	hosts   hostNames // as the parameters said at the start
 	seen    uint64
 	problem atomic.Pointer[error]
 }
 
 func newWatcher(s *setup, places []string, every time.Duration, m *gateway.Metrics, logger *slog.Logger) *watcher {
-	return &watcher{setup: s, places: places, every: every, metrics: m, logger: logger, seen: fingerprint(places)}
+	hosts, _ := newHostNames(s.definition, s.params.Input()) // they could be had when the definition was loaded
+	return &watcher{setup: s, places: places, every: every, metrics: m, logger: logger, hosts: hosts, seen: fingerprint(places)}
 }
 
 // run looks at the files until the context ends.
@@ -65,6 +68,9 @@ func (w *watcher) look() {
 	w.logger.Info("parameters were read again")
 	if now, err := w.setup.definition.Application.Text(params.Input()); err != nil || now != w.setup.application {
 		w.logger.Warn("the application's name changed: restart the gateway to publish under the new one")
+	}
+	if now, err := newHostNames(w.setup.definition, params.Input()); err != nil || !maps.Equal(now, w.hosts) {
+		w.logger.Warn("a host changed: restart the gateway to be reached by the new one")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/token"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/verify"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/webhook"
 	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
@@ -23,6 +24,10 @@ type setup struct {
 	application string
 	// routes are in the order of the definition's deliveries.
 	routes []*gateway.Route
+	// tokens are the routes of the deliveries' token endpoints, nil where a delivery has none.
+	tokens []*gateway.Route
+	// hosts are what deliveries that have hosts of their own are reached by.
+	hosts hostNames
 }
 
 // load reads the definition and the parameters and makes the routes, so that whatever is wrong shows
@@ -47,17 +52,26 @@ func (f *definitionFlags) load() (*setup, error) {
 		return nil, fmt.Errorf("%s: application: %w", f.connector, err)
 	}
 	s := &setup{definition: d, params: params, application: application}
+	if s.hosts, err = newHostNames(d, params.Input()); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.connector, err)
+	}
 	for i := range d.Deliveries {
 		delivery := &d.Deliveries[i]
 		stages, err := newStages(d, delivery, params.Input())
 		if err != nil {
 			return nil, fmt.Errorf("%s: delivery %q: %w", f.connector, delivery.Name, err)
 		}
-		route := gateway.NewRoute(delivery.Name, stages)
+		route := gateway.NewRoute(delivery.Name, stages.delivery)
 		route.Respond = delivery.Respond
-		route.DeadLetterUnknown = delivery.Unknown == "deadLetter"
+		route.DeadLetterUnknown = delivery.Unknown == "deadLetter" || delivery.Unknown == "" && delivery.MQTT != nil
+		route.Unheard = delivery.MQTT != nil
 		route.Kept = kept(delivery)
 		s.routes = append(s.routes, route)
+		var tokens *gateway.Route
+		if delivery.Token != nil {
+			tokens = gateway.NewRoute(tokenName(delivery), stages.token)
+		}
+		s.tokens = append(s.tokens, tokens)
 	}
 	return s, nil
 }
@@ -72,36 +86,49 @@ func supported(d *connector.Definition) error {
 	}
 	for _, delivery := range d.Deliveries {
 		switch {
-		case delivery.MQTT != nil, delivery.Token != nil:
-			return fmt.Errorf("delivery %q: mqtt is not supported by this version of the gateway", delivery.Name)
-		case delivery.HTTP == nil:
-			return fmt.Errorf("delivery %q: has no transport: add http", delivery.Name)
-		case delivery.HTTP.OpenAPI != "":
+		case delivery.HTTP == nil && delivery.MQTT == nil:
+			return fmt.Errorf("delivery %q: has no transport: add http or mqtt", delivery.Name)
+		case delivery.HTTP != nil && delivery.HTTP.OpenAPI != "":
 			return fmt.Errorf("delivery %q: http.openapi is not supported by this version of the gateway", delivery.Name)
 		}
 	}
 	return nil
 }
 
-// newStages makes what depends on parameters.
-func newStages(d *connector.Definition, delivery *connector.Delivery, params expression.Input) (gateway.Stages, error) {
+// staged are the parts of a delivery that depend on parameters.
+type staged struct {
+	delivery gateway.Stages
+	// token belongs to its token endpoint.
+	token gateway.Stages
+}
+
+func newStages(d *connector.Definition, delivery *connector.Delivery, params expression.Input) (staged, error) {
 	mapper, err := mapping.New(d, delivery, params)
 	if err != nil {
-		return gateway.Stages{}, err
+		return staged{}, err
 	}
-	input := func(d *gateway.Delivery) (expression.Input, error) {
-		return mapper.Input(mapping.Delivery{Header: d.Header, Query: d.Query, Path: d.Path, Body: d.Body})
+	options := verify.Options{Input: func(d *gateway.Delivery) (expression.Input, error) {
+		return mapper.Input(mapping.Delivery{Header: d.Header, Query: d.Query, Path: d.Path, Topic: d.Topic, Body: d.Body})
+	}}
+	var out staged
+	if delivery.Token != nil {
+		authority, err := token.FromDefinition(delivery, params)
+		if err != nil {
+			return staged{}, err
+		}
+		options.Tokens, out.token.Verifier = authority, authority
 	}
-	verifier, err := verify.New(delivery.Verify, params, verify.Options{Input: input})
+	verifier, err := verify.New(delivery.Verify, params, options)
 	if err != nil {
-		return gateway.Stages{}, err
+		return staged{}, err
 	}
-	return gateway.Stages{Verifier: verifier, Mapper: mapper}, nil
+	out.delivery = gateway.Stages{Verifier: verifier, Mapper: mapper}
+	return out, nil
 }
 
 // reload makes all stages of new parameters, and puts them in place if all could be made.
 func (s *setup) reload(params *connector.Params) error {
-	all := make([]gateway.Stages, len(s.routes))
+	all := make([]staged, len(s.routes))
 	for i := range s.definition.Deliveries {
 		delivery := &s.definition.Deliveries[i]
 		stages, err := newStages(s.definition, delivery, params.Input())
@@ -111,7 +138,10 @@ func (s *setup) reload(params *connector.Params) error {
 		all[i] = stages
 	}
 	for i, route := range s.routes {
-		route.Swap(all[i])
+		route.Swap(all[i].delivery)
+		if s.tokens[i] != nil {
+			s.tokens[i].Swap(all[i].token)
+		}
 	}
 	s.params = params
 	return nil
@@ -134,6 +164,9 @@ func (s *setup) webhooks() []webhook.Route {
 	var out []webhook.Route
 	for i, delivery := range s.definition.Deliveries {
 		http := delivery.HTTP
+		if http == nil {
+			continue
+		}
 		out = append(out, webhook.Route{
 			Route: s.routes[i], Path: http.Path, Subpaths: http.Subpaths, TokenInPath: delivery.Verify.PathToken != nil,
 			Accepts: http.Accepts, MaxBody: int64(http.MaxBody), AnswerGet: http.AnswerGet,

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,34 +11,35 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
 )
 
-// FromDefinition makes the authority that a delivery asks for, with its host. Values are resolved now; what
-// has none is an error that names the parameter.
-func FromDefinition(d *connector.Delivery, params expression.Input) (a *Authority, host string, err error) {
+// FromDefinition makes the authority that a delivery asks for. Values are resolved now; what has none is an
+// error that names the parameter.
+func FromDefinition(d *connector.Delivery, params expression.Input) (*Authority, error) {
 	t := d.Token
-	if host, err = resolve("host", params, t.Host); err != nil {
-		return nil, "", err
+	host, err := resolve("host", params, t.Host)
+	if err != nil {
+		return nil, err
 	}
-	host = strings.ToLower(host)
-	o := Options{Issuer: "https://" + host, Audience: d.Name, Lifetime: time.Duration(t.Lifetime)}
+	o := Options{Issuer: "https://" + strings.ToLower(host), Audience: d.Name, Lifetime: time.Duration(t.Lifetime)}
 	if d.MQTT != nil {
 		if o.Audience, err = resolve("mqtt.host", params, d.MQTT.Host); err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		o.Audience = strings.ToLower(o.Audience)
 	}
 	if o.ClientID, err = resolve("client.id", params, t.Client.ID); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if o.Secrets, err = resolveSecrets("client.secret", params, t.Client.Secrets); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if o.Keys, err = resolveSecrets("signingKey", params, t.SigningKeys); err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	if a, err = New(o); err != nil {
-		return nil, "", fmt.Errorf("token: %w", err)
+	a, err := New(o)
+	if err != nil {
+		return nil, fmt.Errorf("token: %w", err)
 	}
-	return a, host, nil
+	return a, nil
 }
 
 func resolve(what string, params expression.Input, v connector.Value) (string, error) {
@@ -77,7 +79,7 @@ func empty(values ...connector.Value) error {
 		}
 	}
 	if len(names) == 0 {
-		return fmt.Errorf("is empty: give it a value in the definition")
+		return errors.New("is empty: give it a value in the definition")
 	}
 	return fmt.Errorf("is empty: give parameter %s a value", strings.Join(names, " or "))
 }

@@ -34,28 +34,27 @@ func TestFromDefinition(t *testing.T) {
 	}
 	delivery := &d.Deliveries[0]
 
-	a, host, err := token.FromDefinition(delivery, values(nil).Input())
+	a, err := token.FromDefinition(delivery, values(nil).Input())
 	require.NoError(t, err)
-	assert.Equal(t, "auth.kyma.example.com", host)
 	text, lifetime, err := a.Issue()
 	require.NoError(t, err)
 	assert.Equal(t, time.Hour, lifetime)
 
-	rotated, _, err := token.FromDefinition(delivery, values(map[string]string{
+	rotated, err := token.FromDefinition(delivery, values(map[string]string{
 		"token_signing_key": strings.Repeat("n", 43), "previous_token_signing_key": read["token_signing_key"],
 	}).Input())
 	require.NoError(t, err)
 	_, err = rotated.Check(text.Reveal())
 	assert.NoError(t, err)
-	elsewhere, _, err := token.FromDefinition(delivery, values(map[string]string{"cluster_domain": "other.example.com"}).Input())
+	elsewhere, err := token.FromDefinition(delivery, values(map[string]string{"cluster_domain": "other.example.com"}).Input())
 	require.NoError(t, err)
 	_, err = elsewhere.Check(text.Reveal())
 	assert.Error(t, err, "another installation has another issuer and audience, even with the same key")
 
-	_, _, err = token.FromDefinition(delivery, values(map[string]string{"token_signing_key": ""}).Input())
+	_, err = token.FromDefinition(delivery, values(map[string]string{"token_signing_key": ""}).Input())
 	assert.EqualError(t, err, `token: signingKey: is empty: give parameter "token_signing_key" or "previous_token_signing_key" a value`)
-	_, _, err = token.FromDefinition(delivery, values(map[string]string{"token_signing_key": "short"}).Input())
+	_, err = token.FromDefinition(delivery, values(map[string]string{"token_signing_key": "short"}).Input())
 	assert.EqualError(t, err, "token: signingKey is shorter than 32 bytes: choose a longer one, best a generated one")
-	_, _, err = token.FromDefinition(&connector.Delivery{Name: "mqtt", Token: &connector.TokenEndpoint{}}, values(nil).Input())
+	_, err = token.FromDefinition(&connector.Delivery{Name: "mqtt", Token: &connector.TokenEndpoint{}}, values(nil).Input())
 	assert.EqualError(t, err, "token: host: is empty: give it a value in the definition")
 }
