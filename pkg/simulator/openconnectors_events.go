@@ -54,8 +54,9 @@ func (c *openConnectors) Types() []string {
 		for _, i := range c.instances {
 			for _, resource := range i.watched() {
 				for _, kind := range []string{"CREATED", "UPDATED", "DELETED"} {
+					unnoticed := kind == "DELETED" && i.polling()
 					name := resource + "." + kind
-					if (all || i.subscription != nil) && !(kind == "DELETED" && i.polling()) && !slices.Contains(types, name) {
+					if (all || i.subscription != nil) && !unnoticed && !slices.Contains(types, name) {
 						types = append(types, name)
 					}
 				}

@@ -125,6 +125,8 @@ type Messaging struct {
 	Subprotocol string
 	// FrameSize, if above 0, cuts packets into frames of that many bytes.
 	FrameSize int
+	// Subscribe subscribes to the system's own topics, although nothing ever comes from there.
+	Subscribe bool
 	// OmitID leaves the event's id out of payloads that need none.
 	OmitID bool
 }
@@ -181,6 +183,7 @@ func newSystem() map[string]func(params map[string]string) (System, error) {
 		"cdp":            newCDP,
 		"github":         newGithub,
 		"litmos":         newLitmos,
+		"marketing":      newMarketing,
 		"openconnectors": newOpenConnectors,
 		"qualtrics":      newQualtrics,
 	}

@@ -127,7 +127,7 @@ func Rules() []Rule {
 			Others:  []string{"github.com/coder/websocket", "github.com/mochi-mqtt/server/v2/packets"},
 			Never:   []string{clientGo, kubernetes, helm, cobra},
 		},
-		{Package: "pkg/simulator", Ours: []string{"pkg/event", "pkg/simulator/internal/..."}},
+		{Package: "pkg/simulator", Ours: []string{"pkg/event", "pkg/simulator/internal/..."}, Others: []string{"github.com/coder/websocket"}},
 		{Package: "pkg/simulator/internal/..."},
 		{
 			Package: "pkg/sandbox",

@@ -47,16 +47,16 @@ func (c *call) writeDocument() {
 func (c *call) writeMetadata() {
 	var types, sets strings.Builder
 	for _, t := range c.service.Sets {
-		fmt.Fprintf(&types, `<EntityType Name="%s"><Key><PropertyRef Name="ObjectID"/></Key>`, escape(t.EntityType))
-		properties := append([]Property{{Name: "ObjectID"}}, t.Properties...)
+		fmt.Fprintf(&types, `<EntityType Name="%s"><Key><PropertyRef Name="%s"/></Key>`, escape(t.EntityType), escape(t.key()))
+		properties := append([]Property{{Name: t.key()}}, t.Properties...)
 		for _, p := range properties {
 			kind := p.Type
 			if kind == "" {
 				kind = "Edm.String"
 			}
-			writable := strconv.FormatBool(p.Name != "ObjectID" && !t.ReadOnly)
+			writable := strconv.FormatBool(p.Name != t.key() && !t.ReadOnly)
 			fmt.Fprintf(&types, `<Property Name="%s" Type="%s" Nullable="%t" sap:creatable="%s" sap:updatable="%s" sap:filterable="true"%s/>`,
-				escape(p.Name), escape(kind), p.Name != "ObjectID", writable, writable, p.Attributes)
+				escape(p.Name), escape(kind), p.Name != t.key(), writable, writable, p.Attributes)
 		}
 		types.WriteString(`</EntityType>`)
 		writable := strconv.FormatBool(!t.ReadOnly)
@@ -116,6 +116,10 @@ func (c *call) writePage(t *Set) *problem {
 
 // writeEntity writes one entity; unlike other systems, C4C puts it into results, as an object.
 func (c *call) writeEntity(status int, t *Set, key string, e *entity) {
+	if c.json && c.service.Flat {
+		c.writeJSON(status, c.jsonEntity(t, key, e))
+		return
+	}
 	if c.json {
 		c.writeJSON(status, map[string]any{"results": c.jsonEntity(t, key, e)})
 		return

@@ -4,6 +4,7 @@
 package odata
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -29,12 +30,14 @@ type Property struct {
 	Attributes string
 }
 
-// Set is one entity set. The key is always ObjectID.
+// Set is one entity set.
 type Set struct {
 	Name       string
 	EntityType string
+	// Key is the name of the key property; empty means ObjectID.
+	Key        string
 	Properties []Property
-	// NewKey makes the ObjectID of a created entity.
+	// NewKey makes the key of a created entity.
 	NewKey func() string
 	// ReadOnly refuses writes.
 	ReadOnly bool
@@ -54,6 +57,8 @@ type Service struct {
 	Name string
 	// Attributes are further XML attributes of the root of $metadata, such as namespaces.
 	Attributes string
+	// Flat answers a single entity as it is, without "results" around it.
+	Flat bool
 	// PageSize is after how many entities a client has to ask again; 0 means 1000.
 	PageSize int
 	Sets     []*Set
@@ -61,7 +66,7 @@ type Service struct {
 	mu sync.Mutex
 }
 
-// Add puts entities into a set; each needs an ObjectID. It is an error if there is no such set.
+// Add puts entities into a set; each needs its key. It is an error if there is no such set.
 func (s *Service) Add(set string, entities ...map[string]any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,14 +75,17 @@ func (s *Service) Add(set string, entities ...map[string]any) error {
 		return fmt.Errorf("service %s has no entity set %s", s.Name, set)
 	}
 	for _, values := range entities {
-		key, _ := values["ObjectID"].(string)
+		key, _ := values[target.key()].(string)
 		if key == "" {
-			return fmt.Errorf("an entity of %s has no ObjectID", set)
+			return fmt.Errorf("an entity of %s has no %s", set, target.key())
 		}
 		target.put(key, values)
 	}
 	return nil
 }
+
+// key is the name of the key property.
+func (t *Set) key() string { return cmp.Or(t.Key, "ObjectID") }
 
 func (t *Set) put(key string, values map[string]any) {
 	if t.entities == nil {

@@ -18,7 +18,7 @@ func (c *call) create(t *Set) *problem {
 		return problemf(http.StatusInsufficientStorage, "InsufficientStorage", "the simulated set is full")
 	}
 	key := t.NewKey()
-	values["ObjectID"] = key // a value that the caller gives is ignored
+	values[t.key()] = key // a value that the caller gives is ignored
 	t.put(key, values)
 	c.w.Header().Set("Location", c.uri(t, key))
 	c.w.Header().Set("Etag", t.entities[key].etag())
@@ -45,7 +45,7 @@ func (c *call) change(t *Set, key string, e *entity) *problem {
 			maps.Copy(merged, values)
 			values = merged
 		}
-		values["ObjectID"] = key
+		values[t.key()] = key
 		e.values = values
 		e.revision++
 		c.w.Header().Set("Etag", e.etag())
