@@ -89,7 +89,7 @@ func (c *Catalog) URL(s registration.Service) string {
 }
 
 // List implements registration.Catalog. A service of this installation counts as changed where its entry is
-// not as it was written, or where a Secret that it refers to is gone or lacks a key.
+// not as it was written, or where a Secret that it refers to is gone or holds other values.
 func (c *Catalog) List(ctx context.Context) ([]registration.Registered, error) {
 	object, err := c.get(ctx)
 	if err != nil {
@@ -97,11 +97,11 @@ func (c *Catalog) List(ctx context.Context) ([]registration.Registered, error) {
 	}
 	c.setDone(len(unused(object, c.options.Instance)) == 0)
 	services := servicesOf(object)
-	missing := c.missingSecrets(ctx, services)
+	changed := c.changedSecrets(ctx, services)
 	found := make([]registration.Registered, 0, len(services))
 	for _, service := range services {
 		labels := service.labels()
-		if labels[registration.LabelInstance] == c.options.Instance && (labels[labelEntry] != service.digest() || anyIn(service.secrets(), missing)) {
+		if labels[registration.LabelInstance] == c.options.Instance && (labels[labelEntry] != service.digest() || anyIn(service.secrets(), changed)) {
 			delete(labels, registration.LabelHash)
 		}
 		delete(labels, labelEntry)

@@ -115,14 +115,35 @@ func newSecrets(instance string, s registration.Service) (secretsOf, error) {
 		}
 	}
 	if len(data) > 0 {
-		found.credentials = &wanted{name: SecretName(instance, name), data: data}
+		found.credentials = newWanted(SecretName(instance, name), data)
 	}
 	parameters := map[string]secret.Text{}
 	addParameters(parameters, s.API.Headers, s.API.Query)
 	if len(parameters) > 0 {
-		found.parameters = &wanted{name: ParametersName(instance, name), data: parameters}
+		found.parameters = newWanted(ParametersName(instance, name), parameters)
 	}
 	return found, nil
+}
+
+// digestKey is the key of a Secret under which the digest of its other values stands, so that a change by
+// other hands is noticed. It is among the values, since a digest of a short password could be guessed from a
+// label or an annotation. Kyma's gateway reads the keys that it knows only.
+const digestKey = "kyma-connectors.digest"
+
+func newWanted(name string, data map[string]secret.Text) *wanted {
+	data[digestKey] = digestOf(data)
+	return &wanted{name: name, data: data}
+}
+
+func digestOf(data map[string]secret.Text) secret.Text {
+	sum := sha256.New()
+	for _, key := range sortedKeys(data) {
+		if key != digestKey {
+			value := data[key].Reveal()
+			_, _ = fmt.Fprintf(sum, "%s %d %s\n", key, len(value), value)
+		}
+	}
+	return secret.New(hex.EncodeToString(sum.Sum(nil)))
 }
 
 // addParameters adds headers and query parameters as Kyma's gateway reads them: JSON objects of lists. It
@@ -244,9 +265,10 @@ func (c *Catalog) removeSecrets(ctx context.Context, names []string) []string {
 	return gone
 }
 
-// missingSecrets returns the Secrets that services of this instance refer to and that are gone, or lack a
-// key that Kyma's gateway needs. One that cannot be read for another reason counts as there.
-func (c *Catalog) missingSecrets(ctx context.Context, services []element) map[string]bool {
+// changedSecrets returns the Secrets that services of this instance refer to and that are gone, lack a key
+// that Kyma's gateway needs, or hold other values than were written. One that cannot be read for another
+// reason counts as unchanged.
+func (c *Catalog) changedSecrets(ctx context.Context, services []element) map[string]bool {
 	needed := map[string][]string{}
 	for _, service := range services {
 		if service.instance() == c.options.Instance {
@@ -254,12 +276,12 @@ func (c *Catalog) missingSecrets(ctx context.Context, services []element) map[st
 		}
 	}
 	names := sortedKeys(needed)
-	missing := map[string]bool{}
+	changed := map[string]bool{}
 	var mu sync.Mutex
 	_ = c.each(names, func(name string) error {
 		object, err := c.client.Get(ctx, kube.Secret(c.options.CredentialsNamespace, name))
 		switch {
-		case err == nil && hasKeys(object, needed[name]):
+		case err == nil && intact(object, needed[name]):
 			return nil
 		case err != nil && !kube.IsNotFound(err):
 			c.options.Logger.WarnContext(ctx, "cannot check a Secret", "error", err)
@@ -267,15 +289,15 @@ func (c *Catalog) missingSecrets(ctx context.Context, services []element) map[st
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		missing[name] = true
+		changed[name] = true
 		return nil
 	})
-	return missing
+	return changed
 }
 
-func hasKeys(object *unstructured.Unstructured, keys []string) bool {
+func intact(object *unstructured.Unstructured, keys []string) bool {
 	data, err := kube.SecretData(object)
-	return err == nil && !slices.ContainsFunc(keys, func(key string) bool { return data[key].Empty() })
+	return err == nil && data[digestKey] == digestOf(data) && !slices.ContainsFunc(keys, func(key string) bool { return data[key].Empty() })
 }
 
 // each calls do for all names, so many at once as the options allow, and returns the errors in order.
