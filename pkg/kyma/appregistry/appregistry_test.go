@@ -612,4 +612,7 @@ func TestAddressOfTheRegistry(t *testing.T) {
 	assert.Equal(t, "http://application-registry-external-api.kyma-integration.svc.cluster.local:8081/shop/v1/metadata", appregistry.DefaultURL("shop"))
 	_, err := appregistry.New(appregistry.Options{})
 	assertConfig(t, err, "the application and the instance are needed")
+
+	_, err = appregistry.New(appregistry.Options{URL: "http://registry.example:8081/other/v1/metadata/services", Application: "shop", Instance: instance})
+	require.ErrorContains(t, err, `the registry's address is that of the application "other", but the application's parameter says "shop"`)
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -78,6 +79,12 @@ func New(options Options) (*Catalog, error) {
 		options.URL = DefaultURL(options.Application)
 	}
 	options.URL = strings.TrimSuffix(strings.TrimRight(options.URL, "/"), "/services")
+	if base, ok := strings.CutSuffix(options.URL, "/v1/metadata"); ok && path.Base(base) != options.Application {
+		return nil, &registration.ConfigError{
+			What: fmt.Sprintf("the registry's address is that of the application %q, but the application's parameter says %q", path.Base(base), options.Application),
+			Next: "make --registry-url (" + httpclient.Address(options.URL) + ") and the parameter agree",
+		}
+	}
 	if options.HTTP == nil {
 		options.HTTP = httpclient.New(httpclient.Options{MaxBody: maxAnswer})
 	}

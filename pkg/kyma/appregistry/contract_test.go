@@ -29,7 +29,7 @@ func TestContract(t *testing.T) {
 			},
 			Missing: func() registration.Catalog {
 				return catalog(func(o *appregistry.Options) {
-					o.URL = o.URL[:len(o.URL)-len("shop/v1/metadata")] + "missing/v1/metadata"
+					o.URL, o.Application = o.URL[:len(o.URL)-len("shop/v1/metadata")]+"missing/v1/metadata", "missing"
 				})
 			},
 		}
