@@ -64,7 +64,7 @@ deliveries:
     event: {id: =body("id"), data: =json()}
 webhooks:
   mode: dynamic
-  list: {get: /hooks, items: hooks, id: id, callback: url}
+  list: {get: /hooks, items: hooks, id: id, callback: url, topic: topic}
   create: {post: /hooks, json: {url: =callback, key: =param("key"), active: true}, id: id}
   delete: {delete: ="/hooks/" + id}
   recreateWhen: [key]
@@ -209,7 +209,8 @@ func TestLoadRefuses(t *testing.T) {
 		"topic of an unknown type":     {"  mode: dynamic", "  mode: dynamic\n  topics: [{topic: order, types: [order.craeted]}]", `webhooks.topics[0].types[0]: there is no event type "order.craeted"; choose one that the event catalog has, or did you mean "order.created"?`},
 		"unknown mode":                 {"  mode: dynamic", "  mode: sometimes", "webhooks.mode: want static, dynamic or an expression"},
 		"several without names":        {"webhooks:\n  mode: dynamic", "webhooks:\n- {create: {post: /x, id: id}, list: {get: /x, id: id, callback: u}}\n- mode: dynamic", "webhooks[0].name: is missing"},
-		"webhooks that nobody lists":   {"  list: {get: /hooks, items: hooks, id: id, callback: url}\n", "", "webhooks.list: is missing: without it nobody knows"},
+		"webhooks that nobody lists":   {"  list: {get: /hooks, items: hooks, id: id, callback: url, topic: topic}\n", "", "webhooks.list: is missing: without it nobody knows"},
+		"topic that nobody can tell":   {", topic: topic}", "}", "webhooks.list.topic: is missing"},
 		"webhook without an id":        {", active: true}, id: id}", ", active: true}}", "webhooks.create.id: is missing"},
 		"deletion by a GET":            {`delete: {delete: ="/hooks/" + id}`, `delete: {get: ="/hooks/" + id}`, "webhooks.delete: a GET changes nothing"},
 		"name of a generated Secret":   {"  - id: shop", "  - id: item-0", `apis[0].id: "item-0" is a name that this product gives itself`},

@@ -135,6 +135,22 @@ func (d *Definition) validateWebhooks(problems *Problems) {
 			}
 		}
 		d.Webhooks[i].validate(path, d, problems)
+		d.validateNeighbours(path, i, problems)
+	}
+}
+
+// validateNeighbours wants a label where two webhooks call one address: each would take those of the other for
+// its own.
+func (d *Definition) validateNeighbours(path string, i int, problems *Problems) {
+	w := &d.Webhooks[i]
+	if w.List == nil || w.List.Label.IsSet() || w.Each == EachInstance {
+		return
+	}
+	for j := range d.Webhooks {
+		if i != j && d.CallbackOf(w) == d.CallbackOf(&d.Webhooks[j]) {
+			problems.add(path+".list.label", "write label into what create sends, and say here where the listing has it", "is missing: the webhooks %q call the same address", d.Webhooks[j].Name)
+			return
+		}
 	}
 }
 
@@ -196,6 +212,9 @@ func (w *Webhooks) validateCalls(path string, problems *Problems) {
 	}
 	if w.List != nil {
 		w.List.validate(path+".list", problems)
+		if w.Each == EachTopic && !w.List.Topic.IsSet() {
+			problems.add(path+".list.topic", "add it", "is missing: it tells which webhook is there")
+		}
 	}
 	if w.Create != nil {
 		w.Create.validate(path+".create", problems)

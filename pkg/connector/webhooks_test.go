@@ -53,7 +53,9 @@ func TestSeveralWebhooks(t *testing.T) {
 	require.True(t, ok)
 	one, rest, ok := strings.Cut(after, "relay:\n")
 	require.True(t, ok)
-	item := "- name: first\n" + one
+	_, err := connector.Load(directory(before + "webhooks:\n- name: first\n" + one + "- name: second\n" + one + "relay:\n" + rest))
+	require.ErrorContains(t, err, `webhooks[0].list.label: is missing: the webhooks "second" call the same address`)
+	item := "- name: first\n" + strings.Replace(one, "topic: topic}", "topic: topic, label: name}", 1)
 	d, err := connector.Load(directory(before + "webhooks:\n" + item + strings.Replace(item, "first", "second", 1) + "relay:\n" + rest))
 	require.NoError(t, err)
 	require.Len(t, d.Webhooks, 2)

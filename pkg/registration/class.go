@@ -20,6 +20,7 @@ const (
 	ClassWrite       Class = "write"        // Kyma did not take it now
 	ClassPolicy      Class = "policy"       // the policy leaves it as it is
 	ClassMissing     Class = "missing"      // not registered, or not as it should be (verify)
+	ClassUnwanted    Class = "unwanted"     // nobody subscribes to it
 )
 
 // retryable says whether a failure of this class may go away by itself.

@@ -55,6 +55,8 @@ type Report struct {
 	Events   []EventReport   `json:"events"`
 	Manual   []ManualReport  `json:"manual"`
 	Notes    []string        `json:"notes"`
+	// Webhooks is what became of the webhooks at the system; nil where the definition has none.
+	Webhooks *WebhooksReport `json:"webhooks,omitempty"`
 
 	// class is that of Error; empty where there is none.
 	class Class
@@ -119,22 +121,30 @@ func (r *Report) count() {
 		if s.Kind == eventsKind {
 			continue
 		}
-		switch s.Outcome {
-		case OutcomeRegistered:
-			r.APIs.Registered++
-		case OutcomeUpdated:
-			r.APIs.Updated++
-		case OutcomeUnchanged:
-			r.APIs.Unchanged++
-		case OutcomeSkipped:
-			r.APIs.Skipped++
-		case OutcomeFailed:
-			r.APIs.Failed++
-		case OutcomeDeleted:
-			r.APIs.Deleted++
-		case OutcomeLeft:
-			r.APIs.Left++
-		}
+		r.APIs.add(s.Outcome)
+	}
+	if r.Webhooks != nil {
+		r.Webhooks.count()
+		r.OK = r.OK && r.Webhooks.Counts.Failed == 0
+	}
+}
+
+func (c *Counts) add(outcome Outcome) {
+	switch outcome {
+	case OutcomeRegistered:
+		c.Registered++
+	case OutcomeUpdated:
+		c.Updated++
+	case OutcomeUnchanged:
+		c.Unchanged++
+	case OutcomeSkipped:
+		c.Skipped++
+	case OutcomeFailed:
+		c.Failed++
+	case OutcomeDeleted:
+		c.Deleted++
+	case OutcomeLeft:
+		c.Left++
 	}
 }
 
@@ -159,11 +169,19 @@ func (r *Report) ExitCode(failOn FailOn) int {
 			counts.permanent++
 		}
 	}
-	retryable, permanent := apis.retryable+events.retryable, apis.permanent+events.permanent
+	temporary, permanent := apis.retryable+events.retryable, apis.permanent+events.permanent
+	for _, w := range r.webhooks() {
+		switch {
+		case w.Outcome == OutcomeFailed && retryable(w.Class):
+			temporary++
+		case w.Outcome == OutcomeFailed:
+			permanent++
+		}
+	}
 	// Events count as something registered only where there are no APIs.
 	onlyEvents := apis.active+apis.retryable+apis.permanent == 0
 	switch {
-	case retryable+permanent == 0:
+	case temporary+permanent == 0:
 		return 0
 	case failOn == FailOnAll && (apis.active > 0 || onlyEvents && events.active > 0):
 		return 0
@@ -172,7 +190,7 @@ func (r *Report) ExitCode(failOn FailOn) int {
 	case failOn == FailOnConfig:
 		return exitCode(false)
 	}
-	return exitCode(retryable > 0)
+	return exitCode(temporary > 0)
 }
 
 func exitCode(retryable bool) int {

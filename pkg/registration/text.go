@@ -29,6 +29,7 @@ func (r *Report) writeText(w io.Writer, summary string) error {
 	}
 	t.line("")
 	t.services(r.Services)
+	t.webhooks(r.webhooks())
 	t.line("%s", summary)
 	for _, note := range r.Notes {
 		t.line("note: %s", note)
@@ -60,7 +61,14 @@ func (r *Report) state() string {
 	if r.Error != "" {
 		return "stopped: " + joinNext(r.Error, r.Next)
 	}
-	c := r.APIs
+	state := "APIs: " + r.APIs.text()
+	if r.Webhooks != nil {
+		state += "; webhooks: " + r.Webhooks.Counts.text()
+	}
+	return state
+}
+
+func (c Counts) text() string {
 	parts := []string{}
 	for _, p := range []struct {
 		n    int
@@ -73,7 +81,7 @@ func (r *Report) state() string {
 	if len(parts) == 0 {
 		parts = []string{"none"}
 	}
-	return "APIs: " + strings.Join(parts, ", ")
+	return strings.Join(parts, ", ")
 }
 
 type textWriter struct {
@@ -111,6 +119,34 @@ func (t *textWriter) services(services []ServiceReport) {
 		}
 		if s.Note != "" {
 			t.line("note: %s: %s", s.Name, s.Note)
+		}
+	}
+}
+
+func (t *textWriter) webhooks(webhooks []WebhookReport) {
+	if len(webhooks) == 0 {
+		return
+	}
+	table := tabwriter.NewWriter(t.w, 0, 0, 2, ' ', 0)
+	rows := &textWriter{w: table}
+	rows.line("OUTCOME\tWEBHOOK\tTHE SYSTEM CALLS")
+	for _, w := range webhooks {
+		callback := w.Callback
+		if callback == "" {
+			callback = "-"
+		}
+		rows.line("%s\t%s\t%s", w.Outcome, w.Name, callback)
+	}
+	if t.err == nil {
+		t.err = rows.err
+	}
+	if err := table.Flush(); t.err == nil {
+		t.err = err
+	}
+	t.line("")
+	for _, w := range webhooks {
+		if w.Reason != "" {
+			t.line("%s: %s: %s", w.Outcome, w.Name, joinNext(w.Reason, w.Next))
 		}
 	}
 }
@@ -168,6 +204,11 @@ func (r *Report) short(summary string) string {
 				lines = append(lines, fmt.Sprintf("%s: %s: %s", s.Outcome, s.Name, joinNext(s.Reason, s.Next)))
 			}
 		}
+		for _, w := range r.webhooks() {
+			if w.Outcome == outcome {
+				lines = append(lines, fmt.Sprintf("%s: webhook %s: %s", w.Outcome, w.Name, joinNext(w.Reason, w.Next)))
+			}
+		}
 	}
 	return boundedLines(lines, maxTermination)
 }
@@ -201,6 +242,7 @@ func (r *Report) Status() (map[string]string, error) {
 			s.Outcome, s.Reason = OutcomeRegistered, ""
 		}
 	}
+	status.Webhooks = r.Webhooks.state()
 	status.count()
 	data, err := status.statusData()
 	if err != nil || len(data["report"])+len(data["report.json"]) <= maxStatus {
@@ -212,7 +254,7 @@ func (r *Report) Status() (map[string]string, error) {
 			failures = append(failures, s)
 		}
 	}
-	status.Services, status.Events = failures, []EventReport{}
+	status.Services, status.Events, status.Webhooks = failures, []EventReport{}, status.Webhooks.failures()
 	status.Notes = []string{"the report is too large to be kept: only failures are listed"}
 	return status.statusData()
 }

@@ -1,0 +1,114 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
+	"github.com/kyma-connectors/kyma-connectors/pkg/system"
+)
+
+// Remove deletes all webhooks of the installation at the system, and says in the removal what became of
+// them. It goes on after a failure. Where no webhook was ever made it does nothing.
+func Remove(ctx context.Context, options Options, deps Dependencies, removal *registration.Removal) {
+	r := newRun(options, deps)
+	sections := r.beginRemoval(ctx, removal)
+	for _, s := range sections {
+		s.remove(ctx, removal)
+	}
+}
+
+// beginRemoval prepares the sections of which there may be something at the system.
+func (r *run) beginRemoval(ctx context.Context, removal *registration.Removal) []*section {
+	if len(r.Definition.Webhooks) == 0 {
+		return nil
+	}
+	r.load(ctx)
+	var sections []*section
+	for i := range r.Definition.Webhooks {
+		s := &section{run: r, w: &r.Definition.Webhooks[i], rows: map[string]int{}, unknown: map[string]system.Finding{}}
+		enabled, err := s.w.Enabled.Bool(r.in, true)
+		if (err != nil || !enabled) && len(s.records()) == 0 {
+			continue
+		}
+		if s.addressForRemoval() {
+			sections = append(sections, s)
+		}
+	}
+	if len(sections) == 0 {
+		return nil
+	}
+	var f system.Finding
+	if r.system, f = system.New(r.Definition, r.Params, r.HTTP); f.OK() {
+		r.auth, f = r.system.Authorize(nil, r.in)
+	}
+	if f.OK() {
+		return sections
+	}
+	removal.Failed("webhooks at the system", asError(f))
+	return nil
+}
+
+// addressForRemoval finds the addresses by which webhooks are known as ours: the present one or, where nobody
+// says it any more, those on record.
+func (s *section) addressForRemoval() bool {
+	delivery := s.Definition.CallbackOf(s.w)
+	var f system.Finding
+	if s.callback, f = newCallback(s.CallbackURL, delivery, s.loaded.Callbacks, s.in); f.OK() {
+		return true
+	}
+	for _, known := range s.loaded.Callbacks {
+		if s.callback, f = newCallback(trimPath(known, delivery.HTTP.Path), delivery, s.loaded.Callbacks, s.in); f.OK() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *section) remove(ctx context.Context, removal *registration.Removal) {
+	instances, ok := s.instances(ctx)
+	if !ok {
+		removal.Failed(s.name()+" at the system", asError(s.failure()))
+		return
+	}
+	if f := s.list(ctx, instances); !f.OK() {
+		removal.Failed(s.name()+" at the system", asError(f))
+		return
+	}
+	for id, f := range s.unknown {
+		removal.Failed("webhook of "+id, asError(f))
+	}
+	raw := map[string][]byte{}
+	for _, i := range instances {
+		raw[i.id] = i.raw
+	}
+	for _, old := range s.current {
+		if old.Foreign {
+			continue
+		}
+		what := "webhook " + nameOf(old)
+		if s.w.Delete == nil {
+			removal.Failed(what, &registration.ConfigError{What: "the system has no way to delete it", Next: "remove it at the system"})
+			continue
+		}
+		if f := s.delete(ctx, old, raw[old.Key]); !f.OK() {
+			removal.Failed(what, asError(f))
+			continue
+		}
+		removal.Done(what)
+	}
+}
+
+// failure is the last one that was reported.
+func (s *section) failure() system.Finding {
+	row := s.report.Items[len(s.report.Items)-1]
+	return system.Finding{Class: row.Class, Reason: row.Reason, Next: row.Next}
+}
+
+// asError makes an error of a finding.
+func asError(f system.Finding) error {
+	if f.Class == system.ClassUnreachable {
+		return errors.New(f.Reason)
+	}
+	return &registration.ConfigError{What: f.Reason, Next: f.Next}
+}

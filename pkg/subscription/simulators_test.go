@@ -1,0 +1,170 @@
+package subscription_test
+
+import (
+	"context"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
+	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
+	"github.com/kyma-connectors/kyma-connectors/pkg/subscription"
+)
+
+// simulation is a connector and the system that it is for, as it is simulated.
+type simulation struct {
+	system  simulator.System
+	options subscription.Options
+	deps    subscription.Dependencies
+	state   *state
+}
+
+// simulate begins with the parameters of the connector's samples. The definition is the connector's or, before
+// there is one, its draft.
+func simulate(t *testing.T, name string, params map[string]string) *simulation {
+	t.Helper()
+	dir := filepath.Join("../../charts", name+"-connector", "files")
+	samples := filepath.Join(dir, "../samples/params.yaml")
+	if _, err := os.Stat(dir); err != nil {
+		dir = filepath.Join("../connector/testdata/drafts", name)
+		samples = filepath.Join(dir, "samples/params.yaml")
+	}
+	d, err := connector.Load(os.DirFS(dir))
+	require.NoError(t, err)
+	values, err := d.ReadValues(samples)
+	require.NoError(t, err)
+
+	server := httptest.NewUnstartedServer(nil)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	u, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	for key, value := range params {
+		values[key] = strings.NewReplacer("$URL", server.URL, "$HOST", u.Host).Replace(value)
+	}
+	s := &simulation{state: &state{shop: &shop{}}}
+	s.system, err = simulator.NewSystem(name, values)
+	require.NoError(t, err)
+	t.Cleanup(s.system.Close)
+	for _, handler := range s.system.Hosts() {
+		server.Config.Handler = handler
+	}
+	for key := range values {
+		if strings.HasPrefix(key, "simulator_") {
+			delete(values, key)
+		}
+	}
+	resolved, err := d.ResolveParams(values)
+	require.NoError(t, err)
+	s.options = subscription.Options{Definition: d, Params: resolved, Instance: "ns/" + name, CallbackURL: gateway, Parallel: 4}
+	s.deps = subscription.Dependencies{
+		State: s.state, Subscribers: everybody{}, HTTP: testClient(server), Log: slog.New(slog.DiscardHandler),
+	}
+	return s
+}
+
+// everybody wants everything.
+type everybody struct{}
+
+func (everybody) Demands(_ context.Context, types []string) (map[string]subscription.Demand, error) {
+	demands := map[string]subscription.Demand{}
+	for _, full := range types {
+		demands[full] = subscription.Ready
+	}
+	return demands, nil
+}
+
+// writes counts the calls that changed something at the system.
+func (s *simulation) writes() int {
+	n := 0
+	for _, call := range s.system.Calls() {
+		if call.Method != http.MethodGet && call.Status < 300 {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *simulation) run(t *testing.T) []string {
+	t.Helper()
+	report := subscription.Run(t.Context(), s.options, s.deps)
+	require.NotNil(t, report)
+	var rows []string
+	for _, item := range report.Items {
+		rows = append(rows, strings.TrimSpace(string(item.Outcome)+" "+item.Name+" "+item.Reason))
+	}
+	return rows
+}
+
+// lives takes webhooks through everything that may happen to them.
+func (s *simulation) lives(t *testing.T, webhooks int, rotate string) {
+	t.Helper()
+	for _, row := range s.run(t) {
+		assert.True(t, strings.HasPrefix(row, "registered "), row)
+	}
+	assert.Equal(t, webhooks, s.writes())
+	for _, row := range s.run(t) {
+		assert.True(t, strings.HasPrefix(row, "unchanged "), row)
+	}
+	assert.Equal(t, webhooks, s.writes(), "a second run writes nothing")
+
+	values := map[string]string{}
+	for name := range s.options.Definition.Parameters {
+		if s.options.Params.Has(name) {
+			values[name] = s.options.Params.Input().Params[name]
+		}
+	}
+	values[rotate] = "r0tated-key-0123456789-0123456789-0123456789"
+	rotated, err := s.options.Definition.ResolveParams(values)
+	require.NoError(t, err)
+	s.options.Params = rotated
+	for _, row := range s.run(t) {
+		assert.True(t, strings.HasPrefix(row, "updated "), row)
+	}
+	changed := s.writes()
+	assert.Greater(t, changed, webhooks)
+	s.run(t)
+	assert.Equal(t, changed, s.writes())
+
+	removal := registration.NewRemoval("x", s.options.Instance)
+	subscription.Remove(t.Context(), s.options, s.deps, removal)
+	assert.Len(t, removal.Removed, webhooks, "%+v", removal.Left)
+	removal = registration.NewRemoval("x", s.options.Instance)
+	subscription.Remove(t.Context(), s.options, s.deps, removal)
+	assert.Empty(t, removal.Removed)
+	assert.Empty(t, removal.Left)
+}
+
+func TestSimulatedQualtrics(t *testing.T) {
+	t.Parallel()
+	s := simulate(t, "qualtrics", map[string]string{"system_url": "$URL", "simulator_page_size": "3"})
+	s.lives(t, 10, "shared_key")
+
+	s = simulate(t, "qualtrics", map[string]string{"system_url": "$URL", "simulator_brand_admin": "no"})
+	rows := s.run(t)
+	require.Len(t, rows, 1)
+	assert.Contains(t, rows[0], "the user may not call it")
+}
+
+func TestSimulatedGitHub(t *testing.T) {
+	t.Parallel()
+	simulate(t, "github", map[string]string{"system_url": "$URL"}).lives(t, 1, "secret")
+}
+
+// TestSimulatedOpenConnectors: the host of test servers is the one that the connector is given.
+func TestSimulatedOpenConnectors(t *testing.T) {
+	t.Parallel()
+	simulate(t, "openconnectors", map[string]string{"host_name": "example.com", "filter_tags": "kyma"}).lives(t, 2, "signature_key")
+}

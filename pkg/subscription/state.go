@@ -1,0 +1,78 @@
+package subscription
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
+)
+
+// State keeps, between two runs, what a listing of the system does not tell: with which key a webhook was
+// made, and since when nobody wants its events. It holds digests, never values; it belongs into a Secret.
+type State interface {
+	// Load returns what was saved; the zero StateData where nothing was.
+	Load(ctx context.Context) (StateData, error)
+	// Save replaces it.
+	Save(ctx context.Context, data StateData) error
+}
+
+// StateData is what a State keeps.
+type StateData struct {
+	// Key is the key of the digests: 32 random bytes in hexadecimal; empty before the first Save.
+	Key secret.Text
+	// Callbacks are the addresses, without tokens, that webhooks of this installation call or called: what
+	// still calls an old one is ours too.
+	Callbacks []string
+	// Webhooks are the records by section and key, joined by a slash.
+	Webhooks map[string]Record
+}
+
+// Record is what is known of one webhook.
+type Record struct {
+	// ID is the system's.
+	ID string `json:"id,omitempty"`
+	// Digest covers the request that made it, Recreate the parameters of recreateWhen.
+	Digest   string `json:"digest,omitempty"`
+	Recreate string `json:"recreate,omitempty"`
+	// UnwantedSince is when somebody was missed first who wants its events; zero where they are wanted.
+	UnwantedSince time.Time `json:"unwantedSince,omitzero"`
+}
+
+func (r Record) equal(other Record) bool {
+	return r.ID == other.ID && r.Digest == other.Digest && r.Recreate == other.Recreate && r.UnwantedSince.Equal(other.UnwantedSince)
+}
+
+func (d StateData) equal(other StateData) bool {
+	return slices.Equal(d.Callbacks, other.Callbacks) && maps.EqualFunc(d.Webhooks, other.Webhooks, Record.equal)
+}
+
+func (d StateData) clone() StateData {
+	d.Callbacks = slices.Clone(d.Callbacks)
+	d.Webhooks = maps.Clone(d.Webhooks)
+	if d.Webhooks == nil {
+		d.Webhooks = map[string]Record{}
+	}
+	return d
+}
+
+// newKey makes a key for StateData.
+func newKey() secret.Text {
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails: it ends the process where there is no randomness
+	return secret.New(hex.EncodeToString(key[:]))
+}
+
+// digest is a keyed digest of values made of texts, lists and maps.
+func digest(key secret.Text, values ...any) string {
+	document, _ := json.Marshal(values) // cannot fail for these types
+	mac := hmac.New(sha256.New, []byte(key.Reveal()))
+	_, _ = mac.Write(document)
+	return hex.EncodeToString(mac.Sum(nil)[:20])
+}
