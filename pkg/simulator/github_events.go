@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/simulator/internal/kube"
 )
@@ -18,58 +19,73 @@ import (
 type githubEvent struct {
 	name    string
 	actions []string
-	payload func(g *githubHooks, n Notification) map[string]any
+	payload githubPayload
 }
+
+// githubPayload makes what one event has beside the common things; serial is a new number each time.
+type githubPayload func(g *githubHooks, n Notification, serial int) map[string]any
 
 func githubEvents() []githubEvent {
 	user := map[string]any{"login": "octocat", "id": 583231}
-	issue := func(g *githubHooks, n Notification) map[string]any {
-		number := githubNumber(n)
-		return map[string]any{"issue": map[string]any{
-			"id": 1000 + number, "number": number, "title": "Found a bug", "state": "open", "user": user, "html_url": g.page("issues", number),
-		}}
+	// only is a payload of one object.
+	only := func(name string, object map[string]any) githubPayload {
+		return func(_ *githubHooks, n Notification, serial int) map[string]any {
+			object := maps.Clone(object)
+			object["id"], object["updated_at"] = serial, n.Time.UTC().Format(time.RFC3339)
+			return map[string]any{name: object}
+		}
 	}
-	pull := func(g *githubHooks, n Notification) map[string]any {
-		number := githubNumber(n)
-		return map[string]any{"number": number, "pull_request": map[string]any{
-			"id": 2000 + number, "number": number, "title": "Fix the bug", "state": "open", "user": user, "html_url": g.page("pull", number), "merged": false,
-		}}
-	}
-	and := func(first func(*githubHooks, Notification) map[string]any, name string, more map[string]any) func(*githubHooks, Notification) map[string]any {
-		return func(g *githubHooks, n Notification) map[string]any {
-			payload := first(g, n)
-			delete(payload, "number")
-			payload[name] = more
+	// numbered is that of an issue or a pull request, which has a number that people know.
+	numbered := func(name, page string, object map[string]any) githubPayload {
+		return func(g *githubHooks, n Notification, serial int) map[string]any {
+			number, err := strconv.Atoi(n.Entity)
+			if err != nil {
+				number = serial
+			}
+			payload := only(name, object)(g, n, 1000+number)
+			maps.Copy(payload[name].(map[string]any), map[string]any{"number": number, "state": "open", "user": user, "html_url": g.page(page, number)})
 			return payload
 		}
 	}
-	only := func(payload map[string]any) func(*githubHooks, Notification) map[string]any {
-		return func(*githubHooks, Notification) map[string]any { return maps.Clone(payload) }
+	and := func(payloads ...githubPayload) githubPayload {
+		return func(g *githubHooks, n Notification, serial int) map[string]any {
+			all := map[string]any{}
+			for _, payload := range payloads {
+				maps.Copy(all, payload(g, n, serial))
+			}
+			return all
+		}
 	}
-	commit := map[string]any{"id": "0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c", "message": "Fix the bug", "author": map[string]any{"name": "octocat"}}
+	issue := numbered("issue", "issues", map[string]any{"title": "Found a bug"})
+	pull := numbered("pull_request", "pull", map[string]any{"title": "Fix the bug", "merged": false})
+	number := func(g *githubHooks, n Notification, serial int) map[string]any {
+		return map[string]any{"number": pull(g, n, serial)["pull_request"].(map[string]any)["number"]}
+	}
+	branch := func(_ *githubHooks, _ Notification, serial int) map[string]any {
+		return map[string]any{"ref": fmt.Sprintf("feature-%d", serial), "ref_type": "branch", "master_branch": "main"}
+	}
+	push := func(_ *githubHooks, n Notification, serial int) map[string]any {
+		commit := map[string]any{"id": fmt.Sprintf("%040x", serial), "message": "Fix the bug", "timestamp": n.Time.UTC().Format(time.RFC3339), "author": map[string]any{"name": "octocat"}}
+		return map[string]any{"ref": "refs/heads/main", "before": fmt.Sprintf("%040x", serial-1), "after": commit["id"], "commits": []any{commit}, "head_commit": commit}
+	}
+	star := func(_ *githubHooks, n Notification, _ int) map[string]any {
+		return map[string]any{"starred_at": n.Time.UTC().Format(time.RFC3339)}
+	}
 	return []githubEvent{
-		{"push", nil, only(map[string]any{"ref": "refs/heads/main", "before": "6113728f27ae82c7b1a177c8d03f9e96e0adf246", "after": commit["id"], "commits": []any{commit}, "head_commit": commit})},
+		{"push", nil, push},
 		{"issues", []string{"opened", "edited", "closed", "reopened", "labeled", "assigned"}, issue},
-		{"issue_comment", []string{"created", "edited", "deleted"}, and(issue, "comment", map[string]any{"id": 3001, "body": "I can see it too", "user": user})},
-		{"pull_request", []string{"opened", "synchronize", "closed", "reopened"}, pull},
-		{"pull_request_review", []string{"submitted", "edited", "dismissed"}, and(pull, "review", map[string]any{"id": 4001, "state": "approved", "user": user})},
-		{"release", []string{"published"}, only(map[string]any{"release": map[string]any{"id": 5001, "tag_name": "v1.0.0", "name": "1.0.0"}})},
-		{"create", nil, only(map[string]any{"ref": "feature", "ref_type": "branch", "master_branch": "main"})},
-		{"delete", nil, only(map[string]any{"ref": "feature", "ref_type": "branch"})},
-		{"fork", nil, only(map[string]any{"forkee": map[string]any{"id": 6001, "full_name": "octocat/fork"}})},
-		{"star", []string{"created", "deleted"}, only(map[string]any{"starred_at": "2026-01-02T03:04:05Z"})},
-		{"workflow_run", []string{"requested", "completed"}, only(map[string]any{"workflow_run": map[string]any{"id": 7001, "name": "build", "status": "completed", "conclusion": "success"}})},
-		{"deployment", []string{"created"}, only(map[string]any{"deployment": map[string]any{"id": 8001, "ref": "main", "environment": "production"}})},
-		{"member", []string{"added", "removed", "edited"}, only(map[string]any{"member": user})},
+		{"issue_comment", []string{"created", "edited", "deleted"}, and(issue, only("comment", map[string]any{"body": "I can see it too", "user": user}))},
+		{"pull_request", []string{"opened", "synchronize", "closed", "reopened"}, and(pull, number)},
+		{"pull_request_review", []string{"submitted", "edited", "dismissed"}, and(pull, only("review", map[string]any{"state": "approved", "user": user}))},
+		{"release", []string{"published"}, only("release", map[string]any{"tag_name": "v1.0.0", "name": "1.0.0"})},
+		{"create", nil, branch},
+		{"delete", nil, branch},
+		{"fork", nil, only("forkee", map[string]any{"full_name": "octocat/fork"})},
+		{"star", []string{"created", "deleted"}, star},
+		{"workflow_run", []string{"requested", "completed"}, only("workflow_run", map[string]any{"name": "build", "status": "completed", "conclusion": "success"})},
+		{"deployment", []string{"created"}, only("deployment", map[string]any{"ref": "main", "environment": "production"})},
+		{"member", []string{"added", "removed", "edited"}, only("member", map[string]any{"login": "hubot"})},
 	}
-}
-
-// githubNumber is the number of an issue or a pull request.
-func githubNumber(n Notification) int {
-	if number, err := strconv.Atoi(n.Entity); err == nil {
-		return number
-	}
-	return 1347
 }
 
 func (g *githubHooks) page(kind string, number int) string {
@@ -117,7 +133,10 @@ func (g *githubHooks) Fire(ctx context.Context, n Notification) error {
 	if err != nil {
 		return err
 	}
-	payload := event.payload(g, n)
+	if n.Time.IsZero() {
+		n.Time = time.Now()
+	}
+	payload := event.payload(g, n, int(g.serial.Add(1)))
 	if action != "" {
 		payload["action"] = action
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/simulator/internal/kube"
@@ -77,7 +78,8 @@ type githubHooks struct {
 	organization *githubTarget
 	repository   *githubTarget // nil if there is none
 
-	mutex  sync.Mutex // guards the hooks
+	serial atomic.Int64 // numbers what happens
+	mutex  sync.Mutex   // guards the hooks
 	nextID int
 }
 
@@ -94,6 +96,7 @@ func newGithubHooks(api, owner, repository string) *githubHooks {
 			"html_url": "https://github.com/" + name, "url": api + "/repos/" + name,
 		}}
 	}
+	g.serial.Store(1346)
 	g.outbox = newOutbox(sending{subscribed: true, attempts: 1, tried: g.tried})
 	return g
 }
