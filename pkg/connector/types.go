@@ -529,7 +529,7 @@ type RelayTo struct {
 
 // Batch bounds a batch; it is sent as soon as one of the bounds is reached.
 type Batch struct {
-	// Count is the number of events; default 100.
+	// Count is the number of events; default 100, at most 256.
 	Count int `json:"count,omitempty"`
 	// Bytes bounds the body; default 1MiB.
 	Bytes Size `json:"bytes,omitempty"`

@@ -9,6 +9,9 @@ import (
 // MetricsPrefix starts the names of all metrics.
 const MetricsPrefix = "kyma_connectors_gateway_"
 
+// RelayMetricsPrefix starts the names of what a relay counts: the same metrics, and some of its own.
+const RelayMetricsPrefix = "kyma_connectors_relay_"
+
 // Metrics are what the gateway counts. Labels are names from the definition and bounded sets, never
 // anything from a request.
 type Metrics struct{ set *telemetry.Metrics }
@@ -102,4 +105,30 @@ func (m *Metrics) delivered(received, now time.Time) {
 
 func (m *Metrics) refusedAppend(reason Reason) {
 	m.set.Counter("append_failures_total", "reason", string(reason)).Inc()
+}
+
+// What becomes of an event on its way out of the cluster.
+const (
+	RelaySent     = "sent"     // the system took it
+	RelayFailed   = "failed"   // it will be repeated
+	RelayRejected = "rejected" // it will never be taken
+)
+
+// Relayed counts events on their way out, one by one and every time that they are tried.
+func (m *Metrics) Relayed(result string, n int) {
+	m.set.Counter("results_total", "result", result).Add(n)
+}
+
+// RelayedUnchecked counts an event that was sent although the system's schema could not be read.
+func (m *Metrics) RelayedUnchecked() { m.set.Counter("unchecked_total").Inc() }
+
+// RelayCalled counts a call to the system with the events that it carried; err is nil where it took them.
+func (m *Metrics) RelayCalled(events int, start time.Time, err *PublishError) {
+	result := "ok"
+	if err != nil {
+		result = string(err.Reason)
+	}
+	m.set.Counter("calls_total", "result", result).Inc()
+	m.set.Histogram("call_events", []float64{1, 2, 5, 10, 20, 50, 100, 200}).Observe(float64(events))
+	m.set.Histogram("call_duration_seconds", telemetry.Seconds()).Observe(time.Since(start).Seconds())
 }

@@ -103,9 +103,7 @@ type token struct {
 // get returns the access token of a. Calls that need the same token wait for one fetch; one that failed is
 // not repeated before failureLifetime is over.
 func (t *tokens) get(ctx context.Context, client *httpclient.Client, a *Authorization) (secret.Text, Finding) {
-	request := a.OAuth.request
-	parts, _ := json.Marshal([]any{request.URL, request.Header, request.Body}) // cannot fail for texts
-	key := string(parts)
+	key := a.OAuth.key()
 	t.mu.Lock()
 	if t.known == nil {
 		t.known = map[string]*token{}
@@ -123,6 +121,30 @@ func (t *tokens) get(ctx context.Context, client *httpclient.Client, a *Authoriz
 		known.value, known.expires, known.failure = fetchToken(ctx, client, a)
 	}
 	return known.value, known.failure
+}
+
+// key is the same for all that need the same token.
+func (o *OAuth) key() string {
+	parts, _ := json.Marshal([]any{o.request.URL, o.request.Header, o.request.Body}) // cannot fail for texts
+	return string(parts)
+}
+
+// Forget gives up an access token that the system does not accept, though its time is not over. It says
+// whether there was one: then the call is worth repeating at once.
+func (c *Client) Forget(a *Authorization) bool {
+	if a.OAuth == nil {
+		return false
+	}
+	c.tokens.mu.Lock()
+	known := c.tokens.known[a.OAuth.key()]
+	c.tokens.mu.Unlock()
+	if known == nil {
+		return false
+	}
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	known.expires = time.Time{}
+	return known.failure.OK()
 }
 
 // defaultLifetime is that of a token whose endpoint does not say; failureLifetime is how long a failure counts
