@@ -210,6 +210,35 @@ func TestHostsOfTheDefinition(t *testing.T) {
 	assert.Equal(t, "auth2.example.com", hostOf(t, os.find(t, "APIRule", "my-c4c-mqtt-token")))
 }
 
+// The gateway tells MQTT and its token endpoint apart by host, so that it has to know another one than the
+// definition's; the hosts of webhooks do not matter to it.
+func TestTheGatewayKnowsItsHosts(t *testing.T) {
+	t.Parallel()
+	hosts := func(v values) (serve, check string) {
+		spec := render(t, varietyOf(v)).pods(t)["Deployment my-c4c-gateway"].Spec
+		return env(t, spec.Containers[0])["KC_HOSTS"], env(t, spec.InitContainers[0])["KC_HOSTS"]
+	}
+	serve, check := hosts(nil)
+	assert.Empty(t, serve+check)
+	serve, check = hosts(values{"exposure": values{"hosts": values{"mqtt-token": "auth2.example.com", "mqtt": "mqtt2.example.com", "tree": "tree.example.com"}}})
+	assert.Equal(t, "mqtt=mqtt2.example.com,mqtt-token=auth2.example.com", serve)
+	assert.Equal(t, serve, check)
+}
+
+// A host may have a form field of its own, which is used where it is filled in.
+func TestAHostThatTheFormMayGive(t *testing.T) {
+	t.Parallel()
+	in := func(v values) installation {
+		out := varietyOf(v)
+		out.definition = strings.Replace(out.definition, `'="mqtt." + param("cluster_domain")'`, `'=first(param("mqtt_host"), "mqtt." + param("cluster_domain"))'`, 1)
+		out.definition = strings.Replace(out.definition, "\nparameters:\n", "\nparameters:\n  mqtt_host: {kind: hostname, title: MQTT host}\n", 1)
+		require.NotEqual(t, variety, out.definition)
+		return out
+	}
+	assert.Equal(t, "mqtt.kyma.example.com", hostOf(t, render(t, in(nil)).find(t, "APIRule", "my-c4c-mqtt")))
+	assert.Equal(t, "events.example.org", hostOf(t, render(t, in(values{"mqtt_host": "events.example.org"})).find(t, "APIRule", "my-c4c-mqtt")))
+}
+
 // A system that is told where to call needs a full address, of the delivery that its webhooks are for.
 func TestCallbackURL(t *testing.T) {
 	t.Parallel()

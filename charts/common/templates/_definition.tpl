@@ -112,17 +112,26 @@ The parameters: where each value comes from.
 {{- end -}}
 
 {{/*
-A value of the definition as text, where a chart can work it out: a literal, or texts and parameters joined
-by "+". Arguments: context, value, what to do where it cannot.
+A value of the definition as text, where a chart can work it out: a literal, texts and parameters joined by
+"+", or the first of several of them that is not empty. Arguments: context, value, what to do where it cannot.
 */}}
 {{- define "common.text" -}}
 {{- $c := index . 0 -}}
 {{- $source := toString (index . 1) -}}
 {{- $next := index . 2 -}}
 {{- $term := `("[^"\\]*"|param\("[A-Za-z0-9_]+"\))` -}}
+{{- $sum := printf `%s(\s*\+\s*%s)*` $term $term -}}
 {{- if not (hasPrefix "=" $source) -}}
 {{- $source -}}
-{{- else if regexMatch (printf `^=\s*%s(\s*\+\s*%s)*\s*$` $term $term) $source -}}
+{{- else if regexMatch (printf `^=\s*first\(\s*%s(\s*,\s*%s)*\s*\)\s*$` $sum $sum) $source -}}
+{{- $found := "" -}}
+{{- range $alternative := regexFindAll $sum $source -1 -}}
+{{- if not $found -}}
+{{- $found = include "common.text" (list $c (printf "=%s" $alternative) $next) -}}
+{{- end -}}
+{{- end -}}
+{{- $found -}}
+{{- else if regexMatch (printf `^=\s*%s\s*$` $sum) $source -}}
 {{- range $part := regexFindAll $term $source -1 -}}
 {{- if hasPrefix "param(" $part -}}
 {{- $name := $part | trimPrefix `param("` | trimSuffix `")` -}}

@@ -192,7 +192,27 @@ spec:
   value: {{ printf "/etc/connector/nats/%s" .Values.nats.key | quote }}
 {{- end }}
 {{- include "common.sinkEnv" . }}
+{{- include "common.hostsEnv" . }}
 {{- include "common.extraEnv" (list . .Values.gateway.env) }}
+{{- end -}}
+
+{{/* Hosts that the values give to what the gateway tells apart by host. */}}
+{{- define "common.hostsEnv" -}}
+{{- $c := . -}}
+{{- $hosts := list -}}
+{{- range $delivery := .definition.deliveries -}}
+{{- if $delivery.mqtt -}}
+{{- range $name := list $delivery.name (printf "%s-token" $delivery.name) -}}
+{{- with get $c.Values.exposure.hosts $name -}}
+{{- $hosts = append $hosts (printf "%s=%s" $name .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $hosts }}
+- name: KC_HOSTS
+  value: {{ join "," $hosts | quote }}
+{{- end }}
 {{- end -}}
 
 {{- define "common.sinkEnv" }}
