@@ -344,6 +344,7 @@ func notifier(t *testing.T, c simulator.Consumer) simulator.Notifier {
 	system, _ := newTenant(t, nil)
 	n, ok := system.(simulator.Notifier)
 	require.True(t, ok)
+	c.Client = nearby()
 	if c.User == "" {
 		c.User, c.Password = "c4c", "event-pw"
 	}

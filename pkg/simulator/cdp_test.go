@@ -216,7 +216,7 @@ func TestCDPActionsCallARESTConnector(t *testing.T) {
 	system, _ := newPlatform(t)
 	platform := system.(simulator.Notifier)
 	require.ErrorContains(t, platform.Fire(t.Context(), simulator.Notification{Type: "profile.updated"}), "no consumer is connected")
-	require.NoError(t, platform.Connect(simulator.Consumer{Endpoint: inbox.URL + "/cdp", User: "cdp", Password: "action-pw"}))
+	require.NoError(t, platform.Connect(simulator.Consumer{Client: nearby(), Endpoint: inbox.URL + "/cdp", User: "cdp", Password: "action-pw"}))
 	require.NoError(t, platform.Fire(t.Context(), simulator.Notification{ID: "c1", Type: "audience.member.added", Entity: "cust-1", Extra: map[string]any{"actionId": "a1"}}))
 	d := inbox.got()[0]
 	assert.Equal(t, "/cdp/audience.member.added", d.path)
@@ -232,7 +232,7 @@ func TestCDPActionsCallARESTConnector(t *testing.T) {
 	assert.ErrorContains(t, platform.Fire(t.Context(), simulator.Notification{Type: "fax"}), "choose one of profile.updated")
 	assert.ErrorContains(t, platform.Fire(t.Context(), simulator.Notification{Type: "profile.updated", Extra: map[string]any{"x": func() {}}}), "cannot be written as JSON")
 	inbox.answer(500)
-	require.NoError(t, platform.Connect(simulator.Consumer{Endpoint: inbox.URL, MaxAttempts: 1}))
+	require.NoError(t, platform.Connect(simulator.Consumer{Client: nearby(), Endpoint: inbox.URL, MaxAttempts: 1}))
 	require.NoError(t, platform.Fire(t.Context(), simulator.Notification{ID: "c2", Type: "profile.updated"}))
 	eventually(t, func() bool { return states(platform)[6] == simulator.Failed })
 	inbox.answer(200)

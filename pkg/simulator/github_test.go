@@ -265,12 +265,13 @@ func TestGitHubRedeliversOnlyOnDemand(t *testing.T) {
 	inbox := newInbox(t)
 	github, api := newGithub(t)
 	address := hook(t, api, "/repos/acme/shop", inbox.URL, `["issues"]`, `,"content_type":"json","secret":"topsecret"`)
-	inbox.wait(t, 1)
+	eventually(t, func() bool { return strings.Join(states(github), "") == simulator.Delivered })
 	inbox.answer(http.StatusServiceUnavailable)
 	require.NoError(t, github.Fire(t.Context(), simulator.Notification{ID: "72d3162e-cc78-11e3-81ab-4c9367dc0958", Type: "issues.opened"}))
 	eventually(t, func() bool { return states(github)[1] == simulator.Failed })
 	assert.Len(t, inbox.got(), 2)
 
+	eventually(t, func() bool { return !strings.Contains(call(t, "GET", address+"/deliveries", "").body, `"pending"`) })
 	deliveries := list(t, call(t, "GET", address+"/deliveries", "").body)
 	require.Len(t, deliveries, 2, "newest first")
 	missed := deliveries[0]

@@ -35,6 +35,9 @@ var (
 // newKyma makes a cluster that ends with the test.
 func newKyma(t *testing.T, o simulator.KymaOptions) *simulator.Kyma {
 	t.Helper()
+	if o.SystemClient == nil {
+		o.SystemClient = nearby()
+	}
 	kyma, err := simulator.NewKyma(o)
 	require.NoError(t, err)
 	t.Cleanup(kyma.Close)

@@ -89,7 +89,7 @@ func TestLitmosSignsInWithWhatTheAddressSays(t *testing.T) {
 	t.Parallel()
 	inbox := newInbox(t)
 	account, _ := newAccount(t)
-	require.NoError(t, account.Connect(simulator.Consumer{Endpoint: strings.Replace(inbox.URL, "http://", "http://litmos:event-pw@", 1) + "/litmos"}))
+	require.NoError(t, account.Connect(simulator.Consumer{Client: nearby(), Endpoint: strings.Replace(inbox.URL, "http://", "http://litmos:event-pw@", 1) + "/litmos"}))
 	at := time.Date(2019, 5, 6, 1, 13, 19, 533_000_000, time.UTC)
 	require.NoError(t, account.Fire(t.Context(), simulator.Notification{Type: "achievement.earned", Time: at, Entity: "U1", Root: "C1"}))
 	d := inbox.got()[0]
@@ -105,7 +105,7 @@ func TestLitmosEventsOfEveryKind(t *testing.T) {
 	t.Parallel()
 	inbox := newInbox(t)
 	account, _ := newAccount(t)
-	require.NoError(t, account.Connect(simulator.Consumer{Endpoint: inbox.URL}))
+	require.NoError(t, account.Connect(simulator.Consumer{Client: nearby(), Endpoint: inbox.URL}))
 	for i, name := range account.Types() {
 		require.NoError(t, account.Fire(t.Context(), simulator.Notification{ID: fmt.Sprint(i + 1), Type: name, Extra: map[string]any{"note": "x"}}))
 		body := object(t, inbox.got()[i].body)
@@ -131,7 +131,7 @@ func TestLitmosRepeatsWhatIsNotTaken(t *testing.T) {
 			inbox := newInbox(t)
 			inbox.answer(status)
 			account, _ := newAccount(t)
-			require.NoError(t, account.Connect(simulator.Consumer{Endpoint: inbox.URL, RetryAfter: time.Millisecond, MaxAttempts: 3}))
+			require.NoError(t, account.Connect(simulator.Consumer{Client: nearby(), Endpoint: inbox.URL, RetryAfter: time.Millisecond, MaxAttempts: 3}))
 			require.NoError(t, account.Fire(t.Context(), simulator.Notification{Type: "session.created"}))
 			eventually(t, func() bool { return states(account)[0] == want })
 			if want == simulator.Failed {
@@ -149,7 +149,7 @@ func TestLitmosHidesThePasswordOfTheAddress(t *testing.T) {
 	inbox := newInbox(t)
 	inbox.Close()
 	account, _ := newAccount(t)
-	require.NoError(t, account.Connect(simulator.Consumer{Endpoint: strings.Replace(inbox.URL, "http://", "http://litmos:event-pw@", 1), MaxAttempts: 1}))
+	require.NoError(t, account.Connect(simulator.Consumer{Client: nearby(), Endpoint: strings.Replace(inbox.URL, "http://", "http://litmos:event-pw@", 1), MaxAttempts: 1}))
 	require.NoError(t, account.Fire(t.Context(), simulator.Notification{Type: "session.created"}))
 	assert.NotEmpty(t, account.Monitor()[0].Error)
 	assert.NotContains(t, account.Monitor()[0].Error, "event-pw")

@@ -377,7 +377,7 @@ func to(server *httptest.Server) *http.Client {
 	return &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		r.URL.Host, r.URL.Scheme = strings.TrimPrefix(server.URL, "http://"), "http"
-		return http.DefaultTransport.RoundTrip(r)
+		return direct.RoundTrip(r)
 	})}
 }
 

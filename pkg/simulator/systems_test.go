@@ -43,7 +43,7 @@ func (local) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Hostname() != "127.0.0.1" {
 		return nil, errors.New("no route to host")
 	}
-	return http.DefaultTransport.RoundTrip(r)
+	return direct.RoundTrip(r)
 }
 
 // with returns the parameters with some changed; no value takes one away.
