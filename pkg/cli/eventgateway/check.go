@@ -25,7 +25,9 @@ type checkOptions struct {
 	sink       sinkFlags
 	buffer     bufferFlags
 	hosts      hostFlags
+	relay      relayFlags
 	askSink    bool
+	askSystem  bool
 	gatewayURL string
 	timeout    time.Duration
 }
@@ -48,7 +50,9 @@ what is said about buffer and target. Nothing is opened and nobody is asked, unl
 	o.sink.bind(flags)
 	o.buffer.bind(flags)
 	o.hosts.bind(flags)
+	o.relay.bind(flags)
 	flags.BoolVar(&o.askSink, "sink", false, "also ask the target whether it is reachable; nothing is published")
+	flags.BoolVar(&o.askSystem, "system", false, "also ask the system that relays send to whether it is reachable; nothing is sent")
 	flags.StringVar(&o.gatewayURL, "gateway-url", "", "also ask a running gateway's admin address whether it is ready, such as http://127.0.0.1:8081")
 	flags.DurationVar(&o.timeout, "timeout", 15*time.Second, "limit of all questions together")
 	return cmd
@@ -59,7 +63,7 @@ func (o *checkOptions) run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return cli.Config(err)
 	}
-	fmt.Fprintf(streams.Out, "configuration: ok (%s, application %s, deliveries: %d)\n", s.definition.Metadata.DisplayName, s.application, len(s.routes))
+	fmt.Fprintf(streams.Out, "configuration: ok (%s, application %s, deliveries: %d, relays: %d)\n", s.definition.Metadata.DisplayName, s.application, len(s.routes), len(s.relays))
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	if o.askSink {
@@ -67,6 +71,14 @@ func (o *checkOptions) run(ctx context.Context, streams cli.Streams) error {
 			return fmt.Errorf("target (%s): %w", o.sink.kind, err)
 		}
 		fmt.Fprintf(streams.Out, "target: ok (%s)\n", target.Name())
+	}
+	if o.askSystem {
+		for _, r := range s.relays {
+			if err := r.Reachable(ctx); err != nil {
+				return fmt.Errorf("system of relay %q: %w", r.Name(), err)
+			}
+			fmt.Fprintf(streams.Out, "system of relay %q: ok\n", r.Name())
+		}
 	}
 	if o.gatewayURL != "" {
 		if err := askGateway(ctx, o.gatewayURL); err != nil {
@@ -89,6 +101,9 @@ func (o *checkOptions) configuration() (*setup, gateway.Sink, error) {
 		return nil, nil, err
 	}
 	if _, _, err := (&serveOptions{}).withHosts(s, http.NotFoundHandler(), nil, gateway.NewMetrics(telemetry.NewMetrics("")), nil); err != nil {
+		return nil, nil, err
+	}
+	if err := s.newRelays(&o.relay, o.sink.prefix, telemetry.NewMetrics("")); err != nil {
 		return nil, nil, err
 	}
 	options, err := o.sink.options(s.application, o.buffer.credentials)

@@ -20,7 +20,7 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	code, out, errs := run(t, "check", "--connector", c4c, "--params", c4cParams)
 	assert.Zero(t, code, errs)
-	assert.Equal(t, "configuration: ok (SAP Cloud for Customer, application c4c, deliveries: 1)\n", out)
+	assert.Equal(t, "configuration: ok (SAP Cloud for Customer, application c4c, deliveries: 1, relays: 0)\n", out)
 
 	sink := newTarget(t)
 	code, out, errs = run(t, "check", "--connector", c4c, "--params", c4cParams, "--sink", "--sink-kind", "kyma", "--sink-url", sink.URL)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 type lettersOptions struct {
 	definition definitionFlags
 	buffer     bufferFlags
+	relay      string
 	output     string
 }
 
@@ -38,12 +40,14 @@ cluster, run it in the gateway's pod, where the environment says where the buffe
   event-gateway deadletters list --buffer-dir /var/lib/connector
   event-gateway deadletters show 000000000001 --buffer-dir /var/lib/connector
   event-gateway deadletters replay --all --reason unknown_type --dry-run --buffer-dir /var/lib/connector
-  event-gateway deadletters drop 000000000001 --buffer-dir /var/lib/connector`,
+  event-gateway deadletters drop 000000000001 --buffer-dir /var/lib/connector
+  event-gateway deadletters list --relay ingest --buffer-dir /var/lib/connector`,
 	}
 	flags := cmd.PersistentFlags()
 	o.definition.bind(flags)
 	flags.StringVar(&o.buffer.kind, "buffer", bufferDisk, "disk or jetstream")
 	o.buffer.bindPlace(flags)
+	flags.StringVar(&o.relay, "relay", "", "name of a relay of the definition: its dead letters, which the system did not want")
 	flags.StringVar(&o.output, "output", "text", "text or json")
 	cmd.AddCommand(o.list(streams), o.show(streams), o.replay(streams), o.drop(streams))
 	return cmd
@@ -197,12 +201,21 @@ func (o *lettersOptions) with(ctx context.Context, do func(deadletter.Manager) e
 		}
 		service.Remap = loaded.remap(func(event.Event) error { return nil })
 	}
+	if o.relay != "" {
+		service.Remap = noRemap
+	}
 	var store gateway.Store
 	switch o.buffer.kind {
 	case bufferDisk:
-		store, err = buffer.OpenDisk(o.buffer.disk())
+		options := o.buffer.disk(o.relay, 1)
+		if o.relay != "" {
+			if _, err := os.Stat(options.Dir); err != nil {
+				return cli.Config(fmt.Errorf("there is no store of a relay %q: %w", o.relay, err))
+			}
+		}
+		store, err = buffer.OpenDisk(options)
 		if errors.Is(err, buffer.ErrStoreInUse) {
-			manager, err := reachManagement(o.buffer.dir)
+			manager, err := reachManagement(options.Dir)
 			if err != nil {
 				return err
 			}
@@ -230,7 +243,7 @@ func (o *lettersOptions) openStreams(ctx context.Context, loaded *setup) (gatewa
 	if stream == "" {
 		return nil, errors.New("name the stream with --buffer-stream, or the connector with --connector and --params")
 	}
-	options := o.buffer.jetStream(stream)
+	options := o.buffer.jetStream(relayStream(stream, o.relay))
 	options.LettersOnly = true
 	store, err := buffer.OpenJetStream(options)
 	if err != nil {

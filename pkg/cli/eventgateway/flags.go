@@ -3,6 +3,7 @@ package eventgateway
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -158,8 +159,36 @@ func (f *bufferFlags) jetStream(stream string) buffer.JetStreamOptions {
 	}
 }
 
-func (f *bufferFlags) disk() buffer.DiskOptions {
-	return buffer.DiskOptions{Dir: f.dir, Capacity: int64(f.maxBytes), DeadLetterAge: f.deadLetterAge, Window: f.window}
+// disk is the store of the gateway, or of a relay; share is how many have the capacity together.
+func (f *bufferFlags) disk(relay string, share int) buffer.DiskOptions {
+	return buffer.DiskOptions{Dir: relayDir(f.dir, relay), Share: share, Capacity: int64(f.maxBytes), DeadLetterAge: f.deadLetterAge, Window: f.window}
+}
+
+// relayDir is where the store of a relay is; the gateway's own is in the directory itself.
+func relayDir(dir, relay string) string {
+	if relay == "" {
+		return dir
+	}
+	return filepath.Join(dir, "relay", relay)
+}
+
+// relayStream is the name of a relay's stream.
+func relayStream(stream, relay string) string {
+	if relay == "" || stream == "" {
+		return stream
+	}
+	return stream + "-relay-" + relay
+}
+
+// relayFlags say how events are sent to the system.
+type relayFlags struct {
+	calls   int
+	timeout time.Duration
+}
+
+func (f *relayFlags) bind(flags *pflag.FlagSet) {
+	flags.IntVar(&f.calls, "relay-calls", 4, "calls to the system at the same time, for each relay")
+	flags.DurationVar(&f.timeout, "relay-timeout", 10*time.Second, "limit of one call to the system")
 }
 
 // deliveryFlags say how events are published.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/buffer"
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/relay"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/sink"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/webhook"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
@@ -29,6 +30,7 @@ type serveOptions struct {
 	buffer     bufferFlags
 	delivery   deliveryFlags
 	hosts      hostFlags
+	relay      relayFlags
 
 	listen, relayListen, adminListen, manageListen string
 	maxInFlight, maxConnections, maxSessions       int
@@ -67,6 +69,7 @@ Logs are JSON lines on standard error; they hold neither payloads nor secrets. H
 	o.buffer.bind(flags)
 	o.delivery.bind(flags)
 	o.hosts.bind(flags)
+	o.relay.bind(flags)
 	flags.IntVar(&o.maxInFlight, "max-in-flight", 1024, "deliveries handled at the same time")
 	flags.Var(&o.maxBuffered, "max-buffered-bytes", "bytes of bodies held at the same time")
 	flags.IntVar(&o.maxConnections, "max-connections", 2048, "open connections")
@@ -109,11 +112,14 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 		return nil, cli.Config(err)
 	}
 	set := telemetry.NewMetrics(gateway.MetricsPrefix)
+	if err := s.newRelays(&o.relay, o.sink.prefix, set); err != nil {
+		return nil, cli.Config(err)
+	}
 	metrics := gateway.NewMetrics(set)
 	gate := gateway.NewGate(gateThreshold, gateway.DefaultBackoff())
 	metrics.WatchGate(gate)
 
-	kept, err := o.openBuffer(s, target, gate, metrics, logger)
+	kept, err := o.openBuffer(s, "", target, gate, metrics, 0, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +137,12 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 	if err != nil {
 		return nil, err
 	}
+	out, err := o.newWayOut(ctx, s, set, logger)
+	if err != nil {
+		return nil, err
+	}
+	closers = append(out.closers, closers...)
+	services = append(services, out.services...)
 	watch := newWatcher(s, o.definition.params, o.reload, metrics, logger)
 	if o.reload > 0 {
 		services = append(services, gateway.Service{Name: "parameters", Run: watch.run})
@@ -149,13 +161,17 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 		return nil, cli.Config(err)
 	}
 	services = append(services, sessions...)
-	health := gateway.NewHealth(
-		gateway.Check{Name: "buffer", Essential: true, Problem: func() error { return kept.Status().Problem }},
-		gateway.Check{Name: "target", Problem: func() error { return paused(gate) }},
-		gateway.Check{Name: "parameters", Problem: watch.check},
-	)
+	inbound := []gateway.Listener{{Name: "public", Address: o.listen, Handler: handler, MaxConnections: o.maxConnections}}
+	if len(out.inbound) > 0 {
+		inbound = append(inbound, gateway.Listener{Name: "relay", Address: o.relayListen, Handler: relay.NewHandler(out.inbound, logger), MaxConnections: 2 * relay.MaxTogether})
+	}
+	health := gateway.NewHealth(append([]gateway.Check{
+		{Name: "buffer", Essential: true, Problem: func() error { return kept.Status().Problem }},
+		{Name: "target", Problem: func() error { return paused(gate) }},
+		{Name: "parameters", Problem: watch.check},
+	}, out.checks...)...)
 	app, err := gateway.New(ctx, gateway.Config{
-		Inbound: []gateway.Listener{{Name: "public", Address: o.listen, Handler: handler, MaxConnections: o.maxConnections}},
+		Inbound: inbound,
 		Admin:   gateway.Listener{Name: "admin", Address: o.adminListen, Handler: adminHandler(health, set), MaxConnections: 128},
 		Health:  health, Metrics: set, Logger: logger, Services: services,
 		Close:      func() error { return closeAll(closers) },
@@ -182,10 +198,12 @@ func closeAll(closers []io.Closer) error {
 	return errors.Join(errs...)
 }
 
-func (o *serveOptions) openBuffer(s *setup, target gateway.Sink, gate *gateway.Gate, metrics *gateway.Metrics, logger *slog.Logger) (gateway.Buffer, error) {
+// openBuffer opens the buffer of the gateway, or of a relay. The budget is how long a sender waits at most
+// where nothing is stored; 0 means the default.
+func (o *serveOptions) openBuffer(s *setup, relay string, target gateway.Sink, gate *gateway.Gate, metrics *gateway.Metrics, budget time.Duration, logger *slog.Logger) (gateway.Buffer, error) {
 	switch o.buffer.kind {
 	case bufferDisk:
-		options := o.buffer.disk()
+		options := o.buffer.disk(relay, 1+len(s.relays))
 		options.Metrics, options.Logger = metrics, logger
 		b, err := buffer.OpenDisk(options)
 		if err != nil {
@@ -193,7 +211,7 @@ func (o *serveOptions) openBuffer(s *setup, target gateway.Sink, gate *gateway.G
 		}
 		return b, nil
 	case bufferJetStream:
-		options := o.buffer.jetStream(o.buffer.streamName(s.definition, s.application))
+		options := o.buffer.jetStream(relayStream(o.buffer.streamName(s.definition, s.application), relay))
 		options.Logger = logger
 		b, err := buffer.OpenJetStream(options)
 		if err != nil {
@@ -202,7 +220,7 @@ func (o *serveOptions) openBuffer(s *setup, target gateway.Sink, gate *gateway.G
 		return b, nil
 	default:
 		return buffer.NewDirect(buffer.DirectOptions{
-			Sink: target, Gate: gate, Window: o.buffer.window,
+			Sink: target, Gate: gate, Budget: budget, Window: o.buffer.window,
 			Published: func(start time.Time, err error) { metrics.Published(target.Name(), start, err) },
 		}), nil
 	}

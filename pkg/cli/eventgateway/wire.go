@@ -11,9 +11,11 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/relay"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/token"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/verify"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/webhook"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
 	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
 )
 
@@ -28,6 +30,9 @@ type setup struct {
 	tokens []*gateway.Route
 	// hosts are what deliveries that have hosts of their own are reached by.
 	hosts hostNames
+	// relays are in the order of the definition; they are made last, see newRelays.
+	relays []*relay.Relay
+	client *httpclient.Client
 }
 
 // load reads the definition and the parameters and makes the routes, so that whatever is wrong shows
@@ -78,11 +83,8 @@ func (f *definitionFlags) load() (*setup, error) {
 
 // supported refuses what a definition may ask for and this gateway cannot do, before it half works.
 func supported(d *connector.Definition) error {
-	if len(d.Deliveries) == 0 {
-		return errors.New("deliveries: the connector has none, so there is nothing to receive: do not run a gateway for it")
-	}
-	if len(d.Relay) > 0 {
-		return errors.New("relay: events from Kyma to the system are not supported by this version of the gateway")
+	if len(d.Deliveries)+len(d.Relay) == 0 {
+		return errors.New("deliveries: the connector has none, and no relay, so there is nothing to receive: do not run a gateway for it")
 	}
 	for _, delivery := range d.Deliveries {
 		switch {
@@ -137,6 +139,11 @@ func (s *setup) reload(params *connector.Params) error {
 		}
 		all[i] = stages
 	}
+	swapRelays, err := s.prepareRelays(params)
+	if err != nil {
+		return err
+	}
+	swapRelays()
 	for i, route := range s.routes {
 		route.Swap(all[i].delivery)
 		if s.tokens[i] != nil {

@@ -82,6 +82,8 @@ func TestNewParametersMeanANewSchema(t *testing.T) {
 	s.set(func(s *shop) { s.model = `{"event":{"schema":{}}}` })
 	require.NotNil(t, publish(t, r, order("1", `{}`))[0], "it is kept for a while")
 	_, params := load(t, s, plainTo, withModel)
-	require.NoError(t, r.Swap(params.Input(), r.caller))
+	swap, err := r.Prepare(params.Input(), r.caller)
+	require.NoError(t, err)
+	swap()
 	assert.Nil(t, publish(t, r, order("1", `{}`))[0])
 }

@@ -63,9 +63,11 @@ func New(definition *connector.Relay, params expression.Input, caller Caller, o 
 	if s := definition.To.Schema; s != nil {
 		r.model = newModel(s, time.Now)
 	}
-	if err := r.Swap(params, caller); err != nil {
+	swap, err := r.Prepare(params, caller)
+	if err != nil {
 		return nil, err
 	}
+	swap()
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	r.batcher = newBatcher(limitsOf(definition.To), o.Calls, func(items []*item) { r.send(ctx, items) })
@@ -103,17 +105,19 @@ type plan struct {
 	model   string  // the path of the schema
 }
 
-// Swap puts new parameters in place, for calls from now on.
-func (r *Relay) Swap(params expression.Input, caller Caller) error {
+// Prepare makes what depends on parameters anew. It changes nothing before swap is called, which counts for
+// calls from then on.
+func (r *Relay) Prepare(params expression.Input, caller Caller) (swap func(), err error) {
 	p, err := newPlan(r.definition, params, caller, r.options.Prefix)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r.plan.Store(p)
-	if r.model != nil {
-		r.model.forget()
-	}
-	return nil
+	return func() {
+		r.plan.Store(p)
+		if r.model != nil {
+			r.model.forget()
+		}
+	}, nil
 }
 
 func newPlan(d *connector.Relay, params expression.Input, caller Caller, prefix string) (*plan, error) {

@@ -265,7 +265,9 @@ func TestNewParametersCountFromTheNextCall(t *testing.T) {
 	d, params := load(t, s)
 	in := params.Input()
 	in.Lists = map[string][]string{"types": {"other.v1"}, "tags": nil}
-	require.NoError(t, r.Swap(in, r.caller))
+	swap, err := r.Prepare(in, r.caller)
+	require.NoError(t, err)
+	swap()
 	assert.Nil(t, publish(t, r, order("1", `{}`))[0])
 	assert.Equal(t, "POST /v1/orders", s.called()[1], "an empty parameter is no part of the query")
 	assert.Equal(t, "/relay", d.Relay[0].From.Path)
