@@ -160,7 +160,7 @@ func newServer(t testing.TB, change func(*mqtt.Options)) *server {
 	t.Cleanup(func() {
 		cancel()
 		require.NoError(t, <-stopped)
-		s.Server.Close()
+		s.Close()
 	})
 	return s
 }
