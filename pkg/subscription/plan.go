@@ -240,6 +240,8 @@ func (in PlanInput) unwanted(w Wanted, have []Registered, plan *Plan) {
 	v := Verdict{Wanted: w, Old: &have[0], Class: registration.ClassUnwanted,
 		Reason: fmt.Sprintf("nobody subscribes to its events since %s; it is removed after %s", since.UTC().Format(time.RFC3339), in.Grace)}
 	switch {
+	case in.WithoutRecords:
+		v.Reason = "nobody subscribes to its events; it is not removed, because nobody knows since when"
 	case in.Policy == registration.CreateOnly:
 		v.Reason = fmt.Sprintf("nobody subscribes to its events; policy %s leaves it as it is", in.Policy)
 	case !in.CanDelete:

@@ -133,6 +133,8 @@ func TestPlans(t *testing.T) {
 			[]string{"delete order [1 9] nobody subscribes to its events any more"}},
 		{"for all of it, with create-only", subscription.PlanInput{Policy: registration.CreateOnly, Dynamic: true, Wanted: wanted(demand(subscription.Nobody)), Current: list(have()), Records: since(2 * time.Hour), CanDelete: true},
 			[]string{"waiting order nobody subscribes to its events; policy create-only leaves it as it is"}},
+		{"since nobody knows when", subscription.PlanInput{Dynamic: true, WithoutRecords: true, Wanted: wanted(demand(subscription.Nobody)), Current: list(have()), CanDelete: true},
+			[]string{"waiting order nobody subscribes to its events; it is not removed, because nobody knows since when"}},
 		{"for all of it, and no way to delete", subscription.PlanInput{Dynamic: true, Wanted: wanted(demand(subscription.Nobody)), Current: list(have()), Records: since(2 * time.Hour)},
 			[]string{"waiting order nobody subscribes to its events; it cannot be removed"}},
 		{"demand does not matter in static mode", subscription.PlanInput{Wanted: wanted(demand(subscription.Nobody))}, []string{"create order []"}},

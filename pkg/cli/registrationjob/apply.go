@@ -28,7 +28,8 @@ func newApply(j *job) *cobra.Command {
 		Short: "Register the APIs and events, or bring them up to date",
 		Long: `Register the APIs and events, or bring them up to date.
 
-Asks the system which APIs it offers, compares them with what is registered, and writes the difference.
+Asks the system which APIs it offers, compares them with what is registered, and writes the difference. Then does the
+same with the webhooks at the system, where the definition has some.
 A run that finds nothing new writes nothing, so it can be repeated at any time.`,
 		Example: `  # what would be done
   registration-job apply --connector connector.yaml --params params.yaml --kubeconfig ~/.kube/config --dry-run
@@ -44,7 +45,7 @@ A run that finds nothing new writes nothing, so it can be repeated at any time.`
 	j.kymaFlags(cmd)
 	j.reportFlags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&flags.policy, "policy", string(registration.Upsert), "which changes are made: "+values(registration.Policies())+"; only sync deletes")
+	f.StringVar(&flags.policy, "policy", "", "which changes are made: "+values(registration.Policies())+"; only sync deletes; default the definition's, else "+string(registration.Upsert))
 	f.StringVar(&flags.failOn, "fail-on", string(registration.FailOnAny), "what fails the run: "+values(registration.FailOns())+" (any failure, only that nothing is registered, only what a repetition cannot cure)")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "say what would be done and write nothing")
 	f.BoolVar(&flags.createApplication, "create-application", true, "create the Application where it is missing")
@@ -71,13 +72,15 @@ Only reads. Succeeds where apply would change nothing and every API answers or i
 func (j *job) apply(ctx context.Context, flags applyFlags) error {
 	policy, failOn := registration.Policy(flags.policy), registration.FailOn(flags.failOn)
 	switch {
-	case !slices.Contains(registration.Policies(), policy):
+	case policy != "" && !slices.Contains(registration.Policies(), policy):
 		return cli.Config(fmt.Errorf("--policy is %q: want %s", flags.policy, values(registration.Policies())))
 	case !slices.Contains(registration.FailOns(), failOn):
 		return cli.Config(fmt.Errorf("--fail-on is %q: want %s", flags.failOn, values(registration.FailOns())))
 	}
 	return j.converge(ctx, failOn, func(o *registration.Options) {
-		o.Policy = policy
+		if policy != "" {
+			o.Policy = policy
+		}
 		o.DryRun = flags.dryRun
 		o.CreateApplication = flags.createApplication
 	})
@@ -103,6 +106,7 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, configur
 	options := registration.Options{
 		Definition: j.definition, Params: params, Instance: j.instance,
 		Parallel: j.parallel, CallbackURL: j.callbackURL, SecretRef: j.secretRef,
+		Policy: registration.Policy(j.definition.Policy),
 	}
 	configure(&options)
 	kyma, err := j.connect(ctx, application)
@@ -113,6 +117,7 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, configur
 	report := registration.Run(ctx, options, registration.Dependencies{
 		Catalog: kyma.catalog, State: kyma.state, HTTP: j.newHTTP(), Log: j.log,
 	})
+	j.webhooks(ctx, options, kyma, report)
 	if !report.DryRun {
 		j.keepStatus(ctx, kyma.client, report)
 	}

@@ -21,7 +21,7 @@ func newDelete(j *job) *cobra.Command {
 		Use:   "delete",
 		Short: "Take back everything that this installation registered",
 		Long: `Take back everything that this installation registered: services, their Secrets, the Application if this
-program made it and nobody else uses it, and the installation's own Secrets.
+program made it and nobody else uses it, webhooks at the system, and the installation's own Secrets.
 
 Goes on after a failure and always succeeds, so that it never keeps anybody from removing a release. What it could
 not remove is printed and kept in the status ConfigMap, which is removed only where nothing is left.`,
@@ -66,8 +66,9 @@ func (j *job) delete(ctx context.Context, keepGenerated bool) error {
 			removal.Failed("the installation's own Secrets", err)
 		}
 	}
+	settled := j.removeWebhooks(ctx, client, removal)
 	if client != nil {
-		j.removeObjects(ctx, client, removal, keepGenerated)
+		j.removeObjects(ctx, client, removal, keepGenerated, settled)
 	}
 	removal.Finish(j.redact.Redact)
 	if removal.OK {
@@ -107,8 +108,12 @@ func (j *job) hasObjects() bool {
 }
 
 // removeObjects removes the installation's own Secrets.
-func (j *job) removeObjects(ctx context.Context, client *kube.Client, removal *registration.Removal, keepGenerated bool) {
-	names := []string{j.stateSecret}
+// The state stays as long as something is left at the system: it says which webhooks are ours.
+func (j *job) removeObjects(ctx context.Context, client *kube.Client, removal *registration.Removal, keepGenerated, settled bool) {
+	names := []string{}
+	if settled {
+		names = append(names, j.stateSecret)
+	}
 	if !keepGenerated {
 		names = append(names, j.generatedSecret)
 	}

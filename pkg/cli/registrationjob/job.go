@@ -46,6 +46,7 @@ type job struct {
 	generatedSecret      string
 	credentialsSecret    string
 	callbackURL          string
+	webhookGrace         time.Duration
 	terminationLog       string
 	verbose              bool
 
@@ -83,6 +84,7 @@ func (j *job) kymaFlags(cmd *cobra.Command) {
 	f.StringVar(&j.credentialsNamespace, "credentials-namespace", "", "`namespace` in which Kyma's gateway reads credentials; default detected")
 	f.StringVar(&j.statusConfigMap, "status-configmap", "", "`name` of the ConfigMap that keeps the report")
 	f.StringVar(&j.stateSecret, "state-secret", "", "`name` of the Secret that keeps digests of credentials; without it, services with credentials are written each time")
+	f.StringVar(&j.callbackURL, "callback-url", "", "public `URL` of the event gateway, without path; webhooks at the system call it")
 	f.StringVar(&j.generatedSecret, "generated-secret", "", "`name` of the Secret with generated parameters")
 }
 
@@ -90,7 +92,7 @@ func (j *job) kymaFlags(cmd *cobra.Command) {
 func (j *job) reportFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&j.credentialsSecret, "credentials-secret", "", "`name` of the Secret with the secret parameters that the operator gave")
-	f.StringVar(&j.callbackURL, "callback-url", "", "public `URL` of the event gateway, without path")
+	f.DurationVar(&j.webhookGrace, "webhook-grace", -1, "`time` for which nobody wants the events of a webhook before it is removed; default the definition's (-1s)")
 	f.IntVar(&j.parallel, "parallel", registration.DefaultParallel, "`number` of calls to the system at the same time")
 }
 

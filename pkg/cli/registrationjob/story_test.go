@@ -32,7 +32,28 @@ func TestMain(m *testing.M) {
 	})
 }
 
-const odataPassword = "sample-odata-pa55word"
+// The secrets of the two systems.
+const (
+	odataPassword = "sample-odata-pa55word"
+	eventPassword = "sample-event-pa55word"
+	apiToken      = "SampleApiToken0123456789"
+	sharedKey     = "sample-shared-k3y-0123456789"
+)
+
+// scene is a system, its definition and its parameters; $URL stands for its address.
+type scene struct {
+	system, variable, definition string
+	params                       map[string]string
+}
+
+var odataScene = scene{"c4c", "C4C", "../../../charts/c4c-connector/files/connector.yaml", map[string]string{
+	"system_url": "$URL", "basic_user": "_KYMA", "basic_password": odataPassword,
+	"application_name": "c4c", "event_user": "c4c-sample", "event_password": eventPassword,
+}}
+
+var webhookScene = scene{"qualtrics", "QUALTRICS", "../../connector/testdata/drafts/qualtrics/connector.yaml", map[string]string{
+	"system_url": "$URL", "api_key": apiToken, "application_name": "qualtrics", "cluster_domain": "kyma.example.com", "shared_key": sharedKey,
+}}
 
 // world is what a story takes place in: a current and an old cluster, and a system.
 type world struct {
@@ -45,23 +66,35 @@ type world struct {
 // $KUBECONFIG is the current one; $REGISTRY is the old one's Application Registry.
 func TestStories(t *testing.T) {
 	t.Parallel()
-	definition, err := filepath.Abs("../../../charts/c4c-connector/files/connector.yaml")
+	tell(t, "testdata/stories", odataScene)
+}
+
+// TestWebhookStories runs those below testdata/webhooks: the same with a system at which webhooks are
+// registered; the definition is $QUALTRICS.
+func TestWebhookStories(t *testing.T) {
+	t.Parallel()
+	tell(t, "testdata/webhooks", webhookScene)
+}
+
+func tell(t *testing.T, dir string, about scene) {
+	t.Helper()
+	definition, err := filepath.Abs(about.definition)
 	require.NoError(t, err)
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/stories",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("C4C", definition)
+			env.Setenv(about.variable, definition)
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // programs with the race detector wait a second at their end
-			return setUp(env)
+			return setUp(env, about)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "fault": fault, "writes": writes, "secret": readSecret, "kube": kubeCall, "leaks": leaks,
+			"exits": exits, "fault": fault, "writes": writes, "secret": readSecret, "kube": kubeCall, "leaks": leaks, "calls": calls,
 		},
 	})
 }
 
-func setUp(env *testscript.Env) error {
+func setUp(env *testscript.Env, about scene) error {
 	w := &world{clusters: map[string]*simulator.Kyma{}}
 	env.Values["world"] = w
 
@@ -69,12 +102,12 @@ func setUp(env *testscript.Env) error {
 	system.Config.ErrorLog = log.New(io.Discard, "", 0)
 	system.StartTLS()
 	env.Defer(system.Close)
-	params := map[string]string{
-		"system_url": system.URL, "basic_user": "_KYMA", "basic_password": odataPassword,
-		"application_name": "c4c", "event_user": "c4c-sample", "event_password": "sample-event-pa55word",
+	params := map[string]string{}
+	for name, value := range about.params {
+		params[name] = strings.Replace(value, "$URL", system.URL, 1)
 	}
 	var err error
-	if w.system, err = simulator.NewSystem("c4c", params); err != nil {
+	if w.system, err = simulator.NewSystem(about.system, params); err != nil {
 		return err
 	}
 	env.Defer(w.system.Close)
@@ -92,7 +125,7 @@ func setUp(env *testscript.Env) error {
 
 	for name, options := range map[string]simulator.KymaOptions{
 		"current": {Generation: simulator.Current, Namespaces: []string{"shop"}},
-		"old":     {Generation: simulator.Old, Namespaces: []string{"shop"}, Applications: []string{"c4c"}},
+		"old":     {Generation: simulator.Old, Namespaces: []string{"shop"}, Applications: []string{about.params["application_name"]}},
 	} {
 		options.SystemClient = system.Client()
 		kyma, err := simulator.NewKyma(options)
@@ -114,7 +147,7 @@ current-context: x
 			registry := httptest.NewServer(kyma.Registry())
 			env.Defer(registry.Close)
 			env.Setenv("REGISTRIES", registry.URL)
-			env.Setenv("REGISTRY", registry.URL+"/c4c/v1/metadata")
+			env.Setenv("REGISTRY", registry.URL+"/"+about.params["application_name"]+"/v1/metadata")
 		}
 	}
 	env.Setenv("KUBECONFIG", filepath.Join(env.WorkDir, "current.kubeconfig"))
@@ -224,10 +257,26 @@ func leaks(ts *testscript.TestScript, neg bool, args []string) {
 		text += ts.ReadFile(file)
 	}
 	found := false
-	for _, s := range []string{odataPassword, "sample-event-pa55word"} {
+	for _, s := range []string{odataPassword, eventPassword, apiToken, sharedKey} {
 		found = found || strings.Contains(text, s)
 	}
 	if found == neg {
 		ts.Fatalf("a secret was printed")
+	}
+}
+
+// calls checks how often the system was called in some way and took it, since the last time: calls METHOD N.
+func calls(ts *testscript.TestScript, _ bool, args []string) {
+	total := 0
+	for _, call := range worldOf(ts).system.Calls() {
+		if call.Method == args[0] && call.Status < 300 {
+			total++
+		}
+	}
+	key := "calls-" + args[0]
+	before, _ := strconv.Atoi(ts.Getenv(key))
+	ts.Setenv(key, strconv.Itoa(total))
+	if got := strconv.Itoa(total - before); got != args[1] {
+		ts.Fatalf("%s calls by %s, want %s", got, args[0], args[1])
 	}
 }

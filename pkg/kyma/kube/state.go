@@ -11,8 +11,8 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
 )
 
-// The keys of a state Secret.
-const stateKey, stateDigests = "key", "digests"
+// The keys of a state Secret: those of a StateStore, and that of a WebhookStore.
+const stateKey, stateDigests, stateWebhooks = "key", "digests", "webhooks"
 
 // StateStore keeps a registration.StateData in a Secret.
 type StateStore struct {
@@ -58,7 +58,7 @@ func (s *StateStore) Save(ctx context.Context, data registration.StateData) erro
 		if ok && held.Key == data.Key && maps.Equal(held.Digests, data.Digests) {
 			return nil, nil
 		}
-		SetSecretData(current, content)
+		addSecretData(current, content)
 		return current, nil
 	})
 	return err
@@ -68,6 +68,16 @@ func (s *StateStore) Save(ctx context.Context, data registration.StateData) erro
 func (s *StateStore) Remove(ctx context.Context) error {
 	_, err := s.client.Remove(ctx, s.ref, func(*unstructured.Unstructured) bool { return true })
 	return err
+}
+
+// addSecretData keeps what else a Secret object holds.
+func addSecretData(object *unstructured.Unstructured, content map[string]secret.Text) {
+	data, err := SecretData(object)
+	if err != nil {
+		data = map[string]secret.Text{}
+	}
+	maps.Copy(data, content)
+	SetSecretData(object, data)
 }
 
 func readState(object *unstructured.Unstructured) (registration.StateData, bool) {

@@ -1,0 +1,80 @@
+package registrationjob
+
+import (
+	"context"
+	"time"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
+	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/kube"
+	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/subscribed"
+	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
+	"github.com/kyma-connectors/kyma-connectors/pkg/subscription"
+)
+
+// webhooks registers the webhooks at the system, after the services. A run that was stopped has no services, so
+// that events would go nowhere.
+func (j *job) webhooks(ctx context.Context, o registration.Options, kyma *kyma, report *registration.Report) {
+	if report.Error != "" {
+		return
+	}
+	options := subscription.Options{
+		Definition: o.Definition, Params: o.Params, Instance: o.Instance, Policy: o.Policy,
+		DryRun: o.DryRun, Verify: o.Verify, Parallel: o.Parallel, CallbackURL: o.CallbackURL,
+	}
+	if j.webhookGrace >= 0 {
+		options.Grace = &j.webhookGrace
+	}
+	report.AddWebhooks(subscription.Run(ctx, options, subscription.Dependencies{
+		State: j.webhookState(kyma.client), Subscribers: subscribers(kyma, report.Application), HTTP: j.newHTTP(), Log: j.log,
+	}))
+}
+
+// webhookState is the state in the Secret of all states; nil where there is none.
+func (j *job) webhookState(client *kube.Client) subscription.State {
+	if client == nil || j.stateSecret == "" {
+		return nil
+	}
+	return kube.NewWebhookStore(client, j.namespace, j.stateSecret, j.labels())
+}
+
+// subscribers asks the cluster who wants which events; nil where there is none.
+func subscribers(kyma *kyma, application string) subscription.Subscribers {
+	if kyma.client == nil {
+		return nil
+	}
+	sources := subscribed.Subscribers{subscribed.Resources{Cluster: kyma.client, Application: application}}
+	if address := kyma.found.Publish.URL; address != "" {
+		client := httpclient.New(httpclient.Options{Timeout: 10 * time.Second, Retry: httpclient.Retry{Attempts: 2}, UserAgent: userAgent()})
+		sources = append(sources, subscribed.Endpoint{HTTP: client, URL: address, Application: application})
+	}
+	return sources
+}
+
+// removeWebhooks takes back what was registered at the system, and says whether nothing is left there.
+func (j *job) removeWebhooks(ctx context.Context, client *kube.Client, removal *registration.Removal) bool {
+	if len(j.definition.Webhooks) == 0 {
+		return true
+	}
+	before := len(removal.Left)
+	state := j.webhookState(client)
+	params, err := j.definition.ReadParams(j.params...)
+	switch {
+	case err != nil && nothingRegistered(ctx, state):
+	case err != nil:
+		removal.Failed("webhooks at the system", &registration.ConfigError{
+			What: "the parameters cannot be read, so that the system cannot be asked", Next: "give them by --params, or remove at the system what calls this installation", Err: err})
+	default:
+		subscription.Remove(ctx, subscription.Options{Definition: j.definition, Params: params, Instance: j.instance, CallbackURL: j.callbackURL},
+			subscription.Dependencies{State: state, HTTP: j.newHTTP(), Log: j.log}, removal)
+	}
+	return len(removal.Left) == before
+}
+
+// nothingRegistered says whether it is known that there never was a webhook.
+func nothingRegistered(ctx context.Context, state subscription.State) bool {
+	if state == nil {
+		return false
+	}
+	held, err := state.Load(ctx)
+	return err == nil && len(held.Callbacks) == 0 && len(held.Webhooks) == 0
+}
