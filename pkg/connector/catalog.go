@@ -32,7 +32,7 @@ func (d *Definition) readCatalog() Problems {
 		return nil
 	}
 	const path = "events.catalog"
-	document, err := d.document(d.Events.Catalog)
+	document, err := d.Document(d.Events.Catalog)
 	if err != nil {
 		problems.add(path, "", "%s", err)
 		return problems
@@ -68,8 +68,8 @@ func (d *Definition) readCatalog() Problems {
 	return problems
 }
 
-// document reads a JSON or YAML document beside the definition, as JSON.
-func (d *Definition) document(name string) ([]byte, error) {
+// Document reads a JSON or YAML document beside the definition, as JSON.
+func (d *Definition) Document(name string) ([]byte, error) {
 	data, err := d.File(name)
 	if err != nil {
 		return nil, err

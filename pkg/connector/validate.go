@@ -221,7 +221,7 @@ func (d *Definition) validateSpecification(path string, api API, problems *Probl
 		}
 		return
 	}
-	document, err := d.document(spec.File)
+	document, err := d.Document(spec.File)
 	switch {
 	case err != nil:
 		problems.add(path+".file", "", "%s", err)

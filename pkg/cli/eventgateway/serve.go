@@ -7,12 +7,15 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/buffer"
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/openapi"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/relay"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/sink"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/webhook"
@@ -37,7 +40,7 @@ type serveOptions struct {
 	forwardedHops                                  int
 	maxBuffered                                    byteSize
 	reload, drainDelay, grace                      time.Duration
-	logLevel                                       string
+	logLevel, callbackURL                          string
 }
 
 func newServe(streams cli.Streams) *cobra.Command {
@@ -74,6 +77,7 @@ Logs are JSON lines on standard error; they hold neither payloads nor secrets. H
 	flags.Var(&o.maxBuffered, "max-buffered-bytes", "bytes of bodies held at the same time")
 	flags.IntVar(&o.maxConnections, "max-connections", 2048, "open connections")
 	flags.IntVar(&o.maxSessions, "max-sessions", 256, "open MQTT sessions")
+	flags.StringVar(&o.callbackURL, "callback-url", "", "public address of the gateway, such as https://gateway.example.com, for the OpenAPI documents that the definition publishes; without it they name the host that was asked")
 	flags.IntVar(&o.forwardedHops, "forwarded-hops", 1, "proxies in front that append to X-Forwarded-For; 0 ignores the header")
 	flags.DurationVar(&o.reload, "reload-interval", 10*time.Second, "how often to look for changed parameters; 0 means never")
 	flags.DurationVar(&o.drainDelay, "drain-delay", 5*time.Second, "how long deliveries are still taken after the gateway said that it is not ready")
@@ -100,7 +104,7 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 	if err != nil {
 		return nil, cli.Config(err)
 	}
-	if err := errors.Join(o.buffer.check(), o.hosts.apply(s.hosts)); err != nil {
+	if err := errors.Join(o.buffer.check(), o.hosts.apply(s.hosts), checkCallback(o.callbackURL)); err != nil {
 		return nil, cli.Config(err)
 	}
 	options, err := o.sink.options(s.application, o.buffer.credentials)
@@ -156,7 +160,8 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 		return nil, cli.Config(err)
 	}
 	set.Gauge("in_flight", func() float64 { return float64(webhooks.InFlight()) })
-	handler, sessions, err := o.withHosts(s, webhooks, pipeline, metrics, logger)
+	published := openapi.Handler(webhooks, s.documents, openapi.Options{Server: o.callbackURL, Proxied: o.forwardedHops > 0})
+	handler, sessions, err := o.withHosts(s, published, pipeline, metrics, logger)
 	if err != nil {
 		return nil, cli.Config(err)
 	}
@@ -181,6 +186,18 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 		return nil, cli.Config(err)
 	}
 	return app, nil
+}
+
+// checkCallback wants an address that others can complete with a path.
+func checkCallback(address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "https" || strings.Trim(u.Path, "/") != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("--callback-url %q: want https://HOST, without a path", address)
+	}
+	return nil
 }
 
 func paused(gate *gateway.Gate) error {

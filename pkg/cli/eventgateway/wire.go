@@ -11,6 +11,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/openapi"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/relay"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/token"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/verify"
@@ -30,6 +31,8 @@ type setup struct {
 	tokens []*gateway.Route
 	// hosts are what deliveries that have hosts of their own are reached by.
 	hosts hostNames
+	// documents describe the webhooks that the definition publishes.
+	documents []*openapi.Description
 	// relays are in the order of the definition; they are made last, see newRelays.
 	relays []*relay.Relay
 	client *httpclient.Client
@@ -77,6 +80,13 @@ func (f *definitionFlags) load() (*setup, error) {
 			tokens = gateway.NewRoute(tokenName(delivery), stages.token)
 		}
 		s.tokens = append(s.tokens, tokens)
+		if delivery.HTTP != nil && delivery.HTTP.OpenAPI != "" {
+			document, err := openapi.Describe(d, delivery)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", f.connector, err)
+			}
+			s.documents = append(s.documents, document)
+		}
 	}
 	return s, nil
 }
@@ -87,11 +97,8 @@ func supported(d *connector.Definition) error {
 		return errors.New("deliveries: the connector has none, and no relay, so there is nothing to receive: do not run a gateway for it")
 	}
 	for _, delivery := range d.Deliveries {
-		switch {
-		case delivery.HTTP == nil && delivery.MQTT == nil:
+		if delivery.HTTP == nil && delivery.MQTT == nil {
 			return fmt.Errorf("delivery %q: has no transport: add http or mqtt", delivery.Name)
-		case delivery.HTTP != nil && delivery.HTTP.OpenAPI != "":
-			return fmt.Errorf("delivery %q: http.openapi is not supported by this version of the gateway", delivery.Name)
 		}
 	}
 	return nil
