@@ -51,7 +51,8 @@ type API struct {
 	Query        map[string][]secret.Text
 	// SecretName names the credentials, headers and query within the installation, as a DNS label: services
 	// with the same name have the same ones and share the Secrets that hold them, so that an account needs
-	// rights on a few Secrets of known names only. Empty: this service has Secrets of its own, named by its ID.
+	// rights on a few Secrets of known names only. Empty: this service has Secrets of its own, which the
+	// Catalog names.
 	SecretName string
 }
 

@@ -102,7 +102,7 @@ func api(n int, more ...func(*registration.Service)) *registration.Service {
 		ID: uuid(n), Identifier: fmt.Sprintf("shop/api-%d", n), DisplayName: fmt.Sprintf("Shop - API %d", n), Provider: "Shop Inc.", Description: "An API",
 		Labels: map[string]string{registration.LabelInstance: instance, registration.LabelConnector: "shop", registration.LabelHash: "hash-1"},
 		API: &registration.API{
-			Kind: connector.KindREST, TargetURL: "https://shop.example.com/api",
+			Kind: connector.KindREST, TargetURL: "https://shop.example.com/api", SecretName: uuid(n),
 			Credentials: registration.Credentials{Basic: &registration.BasicCredentials{Username: "user-1", Password: secret.New("passw0rd-of-user-1")}},
 		},
 	}

@@ -95,7 +95,7 @@ func (c *Catalog) List(ctx context.Context) ([]registration.Registered, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.setDone(len(unused(object, c.options.Instance)) == 0)
+	c.setDone(len(unused(object, c.options.Instance)) == 0 && len(reservations(object)) == 0)
 	services := servicesOf(object)
 	changed := c.changedSecrets(ctx, services)
 	found := make([]registration.Registered, 0, len(services))
@@ -122,7 +122,7 @@ func (c *Catalog) Apply(ctx context.Context, changes []registration.Change) []er
 	}
 	items := make([]*item, len(changes))
 	for i, change := range changes {
-		items[i] = newItem(c.options, change)
+		items[i] = newItem(change)
 	}
 	if err := c.apply(ctx, items); err != nil {
 		for _, item := range items {
@@ -139,6 +139,9 @@ func (c *Catalog) Apply(ctx context.Context, changes []registration.Change) []er
 func (c *Catalog) apply(ctx context.Context, items []*item) error {
 	object, err := c.get(ctx)
 	if err != nil {
+		return err
+	}
+	if object, err = c.nameSecrets(ctx, object, items); err != nil {
 		return err
 	}
 	merge(c.options, object.DeepCopy(), items) // finds what must be refused before any Secret is written
@@ -206,13 +209,23 @@ func managedBy(object *unstructured.Unstructured) string {
 // clean finishes what an interrupted run left.
 func (c *Catalog) clean(ctx context.Context) {
 	object, err := c.get(ctx)
+	if err == nil && len(reservations(object)) > 0 {
+		object, err = c.client.Modify(ctx, kube.Application(c.options.Application), func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+			if current == nil || !release(c.options, current, true) {
+				return nil, nil
+			}
+			return current, nil
+		})
+	}
 	if err != nil {
 		if !errors.Is(err, registration.ErrNoApplication) {
 			c.options.Logger.WarnContext(ctx, "cannot look for unused Secrets; the next run tries again", "error", err)
 		}
 		return
 	}
-	c.cleanUp(ctx, object)
+	if object != nil {
+		c.cleanUp(ctx, object)
+	}
 }
 
 // cleanUp removes the Secrets that the Application lists as unused, and then takes them off the list.

@@ -77,8 +77,11 @@ func TestInterruptedRunsConverge(t *testing.T) {
 	t.Parallel()
 	first := []*registration.Service{api(1, headers, odata), api(2, sharing("system")), api(3, sharing("system"))}
 	second := []*registration.Service{api(1, odata, password("n3w-password")), api(2, sharing("system"), password("n3w-password"))}
+	numbered := []*registration.Service{api(1, sharing(""), headers), api(2, sharing("")), api(3, sharing("system"))}
 	phases := map[string][][]*registration.Service{
 		"install":                    {first},
+		"install with numbers":       {numbered},
+		"shrink and grow numbers":    {numbered, {numbered[1], api(4, sharing(""), headers), api(5, sharing(""))}},
 		"rotate, shrink and rename":  {first, append(second, api(4, named("Shop - API 3"), headers))},
 		"uninstall":                  {first, {}},
 		"install after an uninstall": {first, {}, second},

@@ -19,12 +19,13 @@ const annotationUnused = "kyma-connectors.io/unused-secrets"
 // item is one change on its way into the Application.
 type item struct {
 	change  registration.Change
+	name    string  // that of its Secrets within the instance
 	element element // nil for Delete
 	secrets secretsOf
 	err     error
 }
 
-func newItem(options Options, change registration.Change) *item {
+func newItem(change registration.Change) *item {
 	item := &item{change: change}
 	if change.Action == registration.Delete {
 		if change.Registered == nil {
@@ -37,15 +38,19 @@ func newItem(options Options, change registration.Change) *item {
 		return item
 	}
 	item.fail(change.Service.Validate())
-	if item.err == nil {
-		var err error
-		item.secrets, err = newSecrets(options.Instance, *change.Service)
-		item.fail(err)
-	}
-	if item.err == nil {
-		item.element = newElement(options, *change.Service, item.secrets)
-	}
 	return item
+}
+
+// build makes what is stored, once the Secrets have a name.
+func (i *item) build(options Options) {
+	if i.change.Service == nil || i.err != nil {
+		return
+	}
+	var err error
+	i.secrets, err = newSecrets(options.Instance, i.name, *i.change.Service)
+	if i.fail(err); i.err == nil {
+		i.element = newElement(options, *i.change.Service, i.secrets)
+	}
 }
 
 // fail keeps the first error.
@@ -58,8 +63,8 @@ func (i *item) fail(err error) {
 // ids are those of the stored services that the change replaces or removes.
 func (i *item) ids() []string {
 	var ids []string
-	if i.element != nil {
-		ids = append(ids, i.element.text("id"))
+	if i.change.Service != nil {
+		ids = append(ids, i.change.Service.ID)
 	}
 	if i.change.Registered != nil {
 		ids = append(ids, i.change.Registered.ID)
@@ -120,7 +125,8 @@ func merge(options Options, object *unstructured.Unstructured, items []*item) (c
 	}
 	encoding := plainKeys(options, object)
 	unused := listUnused(options, object, before, after)
-	return changed || encoding || unused
+	released := release(options, object, !slices.ContainsFunc(items, func(item *item) bool { return item.change.Action != registration.Delete }))
+	return changed || encoding || unused || released
 }
 
 // combine returns the services with the accepted changes: replaced ones where they were, new ones at the end.

@@ -38,7 +38,7 @@ const (
 const maxPrefix = 180
 
 // SecretName is the name of the Secret with the credentials called name (registration.API.SecretName, or
-// else the service's id) of an instance: "<namespace>.<release>.<name>" for the instance
+// else "item-<number>") of an instance: "<namespace>.<release>.<name>" for the instance
 // "<namespace>/<release>".
 func SecretName(instance, name string) string { return prefix(instance) + name }
 
@@ -78,15 +78,11 @@ func (s secretsOf) all() []*wanted {
 }
 
 // newSecrets works out what Kyma's gateway has to find.
-func newSecrets(instance string, s registration.Service) (secretsOf, error) {
+func newSecrets(instance, name string, s registration.Service) (secretsOf, error) {
 	if s.API == nil {
 		return secretsOf{}, nil
 	}
-	name := s.API.SecretName
-	if name == "" {
-		name = s.ID
-	}
-	if len(validation.IsDNS1123Label(name)) > 0 {
+	if name != "" && len(validation.IsDNS1123Label(name)) > 0 {
 		return secretsOf{}, &registration.ConfigError{What: fmt.Sprintf("service %q: %q cannot be part of a Secret's name", s.DisplayName, name), Next: "use lower-case letters, digits and dashes for the id of the API"}
 	}
 	var found secretsOf
@@ -195,7 +191,7 @@ func (c *Catalog) writeSecrets(ctx context.Context, application *unstructured.Un
 	}
 	names := sortedKeys(jobs)
 	errs := c.each(names, func(name string) error {
-		return c.writeSecret(ctx, application, jobs[name].wanted, jobs[name].create)
+		return c.hintAtNumber(name, c.writeSecret(ctx, application, jobs[name].wanted, jobs[name].create))
 	})
 	written := make([]string, 0, len(names))
 	for i, name := range names {
@@ -235,6 +231,23 @@ func (c *Catalog) writeSecret(ctx context.Context, application *unstructured.Uns
 		return current, nil
 	})
 	return err
+}
+
+// hintAtNumber says what may help where a numbered Secret cannot be written for good: accounts are limited to
+// a number of them.
+func (c *Catalog) hintAtNumber(name string, err error) error {
+	var config *registration.ConfigError
+	if _, is := numberedName(c.options.Instance, name); !is || !errors.As(err, &config) {
+		return err
+	}
+	return &registration.ConfigError{What: config.What, Next: joinNext("if there are more discovered APIs than the account has rights for, raise registration.discoveredApis in the chart's values", config.Next), Err: config.Err}
+}
+
+func joinNext(next, other string) string {
+	if other == "" {
+		return next
+	}
+	return next + "; otherwise " + other
 }
 
 // ownedBy makes Kubernetes remove a Secret together with the Application.
