@@ -1,0 +1,162 @@
+package registration_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
+	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
+	"github.com/kyma-connectors/kyma-connectors/pkg/registration/registrationtest"
+	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
+	"github.com/kyma-connectors/kyma-connectors/pkg/secret/secrettest"
+	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
+)
+
+// simulation is a connector and the system that it is for, as it is simulated.
+type simulation struct {
+	system  simulator.System
+	catalog *registrationtest.Catalog
+	options registration.Options
+	deps    registration.Dependencies
+}
+
+// simulate begins with the parameters of the connector's samples; $URL stands for the system's address. An empty
+// value takes a parameter away. The definition is the connector's or, before there is one, its draft.
+func simulate(t *testing.T, name string, params map[string]string) *simulation {
+	t.Helper()
+	dir := filepath.Join("../../charts", name+"-connector", "files")
+	samples := filepath.Join(dir, "../samples/params.yaml")
+	if _, err := os.Stat(dir); err != nil {
+		dir = filepath.Join("../connector/testdata/drafts", name)
+		samples = filepath.Join(dir, "samples/params.yaml")
+	}
+	d, err := connector.Load(os.DirFS(dir))
+	require.NoError(t, err)
+	values, err := d.ReadValues(samples)
+	require.NoError(t, err)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	u, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	for key, value := range params {
+		if values[key] = strings.NewReplacer("$URL", server.URL, "$HOST", u.Host).Replace(value); value == "" {
+			delete(values, key)
+		}
+	}
+	s := &simulation{catalog: &registrationtest.Catalog{}}
+	s.system, err = simulator.NewSystem(name, values)
+	require.NoError(t, err)
+	t.Cleanup(s.system.Close)
+	for _, handler := range s.system.Hosts() {
+		server.Config.Handler = handler
+	}
+	resolved, err := d.ResolveParams(values)
+	require.NoError(t, err)
+	s.options = registration.Options{Definition: d, Params: resolved, Instance: "ns/" + name, Policy: registration.Policy(d.Policy)}
+	s.deps = registration.Dependencies{
+		Catalog: s.catalog, State: &registrationtest.State{}, Log: slog.New(slog.DiscardHandler),
+		HTTP: httpclient.New(httpclient.Options{Transport: server.Client().Transport, Timeout: 10 * time.Second, Retry: httpclient.Retry{Attempts: 1, Wait: func(context.Context, time.Duration) error { return nil }}}),
+	}
+	return s
+}
+
+// run registers, and looks for secrets in the report.
+func (s *simulation) run(t *testing.T) *registration.Report {
+	t.Helper()
+	report := registration.Run(t.Context(), s.options, s.deps)
+	secrettest.AssertNoLeak(t, fmt.Sprintf("%+v", report), s.options.Params.Secrets()...)
+	return report
+}
+
+// TestSimulatedSignatures signs calls in three ways against a system that checks them.
+func TestSimulatedSignatures(t *testing.T) {
+	t.Parallel()
+	key, _ := keyPair(t)
+	const signing = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
+	tests := map[string]struct {
+		params map[string]string
+		note   string
+	}{
+		"key and secret in the query": {map[string]string{}, ""},
+		"a signed request":            {map[string]string{"signing_secret": signing, "secret": ""}, "registered without credentials"},
+		"a signed token":              {map[string]string{"private_key": key}, `signs in by "query" instead of "jwt"`},
+		"a signed token only":         {map[string]string{"private_key": key, "secret": ""}, "registered without credentials"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tt.params["system_url"] = "$URL"
+			s := simulate(t, "cdp", tt.params)
+			report := s.run(t)
+			got := row(t, report, "ingest")
+			require.Equal(t, registration.OutcomeRegistered, got.Outcome, "%+v", got)
+			assert.Contains(t, got.Note, tt.note)
+			assert.Zero(t, s.run(t).Writes)
+		})
+	}
+	t.Run("a wrong key", func(t *testing.T) {
+		t.Parallel()
+		s := simulate(t, "cdp", map[string]string{"system_url": "$URL", "private_key": key})
+		other, _ := keyPair(t)
+		values, err := s.options.Definition.ReadValues("../connector/testdata/drafts/cdp/samples/params.yaml")
+		require.NoError(t, err)
+		values["system_url"], values["private_key"] = s.options.Params.Get("system_url"), other
+		s.options.Params, err = s.options.Definition.ResolveParams(values)
+		require.NoError(t, err)
+		assert.Equal(t, registration.ClassUnauthorized, row(t, s.run(t), "ingest").Class)
+	})
+}
+
+// TestSimulatedInstances registers what the system lists, each with a token of its own.
+func TestSimulatedInstances(t *testing.T) {
+	t.Parallel()
+	s := simulate(t, "openconnectors", map[string]string{"host_name": "example.com"})
+	assert.Equal(t, registration.Sync, s.options.Policy)
+	report := s.run(t)
+	require.Len(t, outcomes(report), 3)
+	for i, entry := range s.catalog.Entries()[:2] {
+		require.Equal(t, registration.OutcomeRegistered, report.Services[i].Outcome, "%+v", report.Services[i])
+		api := entry.Service.API
+		assert.Empty(t, api.SecretName)
+		authorization := api.Headers["Authorization"][0].Reveal()
+		user, token, ok := strings.Cut(authorization, ", Element ")
+		require.True(t, ok)
+		assert.Equal(t, "User sample-user-secret, Organization sample-organization-secret", user)
+		secrettest.AssertNoLeak(t, fmt.Sprintf("%+v", report), secret.New(token))
+		assert.True(t, strings.HasSuffix(api.SpecificationURL, "/docs?version=-1"), api.SpecificationURL)
+		assert.True(t, api.SpecificationAuth)
+	}
+	assert.Zero(t, s.run(t).Writes)
+	assert.Len(t, s.catalog.Entries(), 3, "a third instance has another tag")
+}
+
+func TestSimulatedKeys(t *testing.T) {
+	t.Parallel()
+	for name, params := range map[string]map[string]string{
+		"litmos": {"system_url": "$URL/v1.svc"}, "github": {"system_url": "$URL"}, "qualtrics": {"system_url": "$URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := simulate(t, name, params)
+			report := s.run(t)
+			require.True(t, report.OK, "%+v", report.Services)
+			assert.Zero(t, s.run(t).Writes)
+		})
+	}
+}
