@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -34,12 +35,28 @@ const (
 	c4cPassword = "sample-event-password"
 )
 
-// TestMain lets this binary be the gateway, for tests that kill it.
+// TestMain lets this binary be the gateway, for tests that kill it, and makes it trust the servers of
+// package httptest.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_THE_GATEWAY") != "" {
 		os.Exit(eventgateway.Process())
 	}
-	os.Exit(m.Run())
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	trusted := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	server.Close()
+	dir, err := os.MkdirTemp("", "eventgateway")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "trusted.pem"), trusted, 0o600)
+	}
+	if err == nil {
+		err = os.Setenv("SSL_CERT_FILE", filepath.Join(dir, "trusted.pem"))
+	}
+	code := 1
+	if err == nil {
+		code = m.Run()
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
 }
 
 // buffer is a bytes.Buffer for several goroutines.
@@ -78,6 +95,7 @@ func runWith(t *testing.T, env map[string]string, args ...string) (code int, std
 // running is a gateway that serves.
 type running struct {
 	public, admin string
+	relay         string // empty where the definition has none
 	logs          *buffer
 	stop          func() int
 }
@@ -88,7 +106,7 @@ func serve(t *testing.T, args ...string) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	logs := &buffer{}
 	ended := make(chan int, 1)
-	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"}, args...)
+	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"}, args...)
 	go func() {
 		ended <- eventgateway.Main(ctx, args, func(string) string { return "" }, cli.Streams{Out: io.Discard, Err: logs})
 	}()
@@ -105,7 +123,7 @@ func spawn(t *testing.T, args ...string) (*running, *os.Process) {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command(self, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)...)
+	cmd := exec.Command(self, append([]string{"serve", "--listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)...)
 	cmd.Env = append(os.Environ(), "BE_THE_GATEWAY=1")
 	r := &running{logs: &buffer{}}
 	cmd.Stderr = r.logs
@@ -128,6 +146,9 @@ func (r *running) await(t *testing.T) {
 			}
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == "gateway runs" {
 				r.public, r.admin = "http://"+line.Listeners[0], "http://"+line.Admin
+				if len(line.Listeners) > 1 {
+					r.relay = "http://" + line.Listeners[1]
+				}
 				return true
 			}
 		}

@@ -17,8 +17,8 @@ func Process() int { return cli.Process(Main) }
 func Main(ctx context.Context, args []string, getenv func(string) string, streams cli.Streams) int {
 	root := &cobra.Command{
 		Use:   "event-gateway",
-		Short: "Take events of external systems and hand them to Kyma",
-		Long: `Take events of external systems and hand them to Kyma.
+		Short: "Take events of external systems and hand them to Kyma, and the other way round",
+		Long: `Take events of external systems and hand them to Kyma, and the other way round.
 
 A connector definition says where deliveries arrive, how they prove who sent them and what events they
 become. A 2xx answer means that the events are at the target, or on a persistent disk.
@@ -27,6 +27,6 @@ Exit codes: 0 done; 1 failed, worth another try; 2 configuration: somebody has t
 		Version: cli.Version(),
 		Args:    cobra.NoArgs,
 	}
-	root.AddCommand(newServe(streams), newCheck(streams), newBuffer(streams), newDeadLetters(streams))
+	root.AddCommand(newServe(streams), newCheck(streams), newBuffer(streams), newDeadLetters(streams), newRelay(streams))
 	return cli.Execute(ctx, root, args, getenv, streams)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -97,6 +98,7 @@ func limitsOf(to connector.RelayTo) limits {
 
 // plan is what depends on parameters.
 type plan struct {
+	wanted  []string // event types
 	naming  naming
 	params  expression.Input
 	caller  Caller
@@ -131,7 +133,8 @@ func newPlan(d *connector.Relay, params expression.Input, caller Caller, prefix 
 	for i := range types {
 		types[i] = strings.TrimSpace(types[i])
 	}
-	p := &plan{naming: newNaming(types, prefix), params: params, caller: caller}
+	types = slices.DeleteFunc(types, func(t string) bool { return t == "" })
+	p := &plan{wanted: types, naming: newNaming(types, prefix), params: params, caller: caller}
 	method, path := d.To.Method()
 	p.request = Request{Method: method, Query: url.Values{}, Header: http.Header{"Content-Type": {contentType(d.To.Format)}, "Accept": {"application/json"}}}
 	if p.request.Path, err = path.Text(params); err != nil {
