@@ -425,6 +425,8 @@ type Webhooks struct {
 	// old one is deleted.
 	Update *Call `json:"update,omitempty"`
 	Delete *Call `json:"delete,omitempty"`
+	// Resume has the system send again what it could not deliver.
+	Resume *Resume `json:"resume,omitempty"`
 	// RecreateWhen names parameters whose change needs a new webhook even where there is an update.
 	RecreateWhen []string `json:"recreateWhen,omitempty"`
 	// Grace is how long nobody wants the events of a webhook before dynamic mode removes it; default 1h.
@@ -479,6 +481,32 @@ type ListCall struct {
 	Label Value `json:"label,omitempty"`
 	// Active says whether a webhook works; one that does not is updated, or made anew.
 	Active Value `json:"active,omitempty" kind:"bool"`
+}
+
+// Resume has the system send again what it could not deliver. Where its calls read id, they are made for each
+// webhook, otherwise once.
+type Resume struct {
+	List ResumeList `json:"list"`
+	// Call is made where the list is not empty: once or, with each "item", for every item.
+	Call Call   `json:"call"`
+	Each string `json:"each,omitempty"`
+}
+
+// EachItem is a value of Resume.Each.
+const EachItem = "item"
+
+// ResumeList lists deliveries. Items and Next are as in ListCall.
+type ResumeList struct {
+	Call
+	Items string `json:"items,omitempty"`
+	Next  string `json:"next,omitempty"`
+	// Failed says whether a delivery has to be sent again; default: every one that is listed.
+	Failed Value `json:"failed,omitempty" kind:"bool"`
+	// Group is a gjson path of, or an expression over, what the attempts of one delivery have in common: the first that
+	// is listed counts.
+	Group Value `json:"group,omitempty"`
+	// Limit bounds the items that are looked at; default 1000.
+	Limit int `json:"limit,omitempty"`
 }
 
 // CreateCall creates a webhook; ID is the gjson path of its id in the answer.

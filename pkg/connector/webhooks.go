@@ -3,6 +3,7 @@ package connector
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -228,10 +229,14 @@ func (w *Webhooks) validateCalls(path string, problems *Problems) {
 	if w.Delete != nil {
 		w.Delete.validate(path+".delete", problems)
 	}
+	if w.Resume != nil {
+		w.Resume.List.validate(path+".resume.list", problems)
+		w.Resume.Call.validate(path+".resume.call", problems)
+	}
 	for _, call := range []struct {
 		name string
 		call *Call
-	}{{"create", w.createCall()}, {"update", w.Update}, {"delete", w.Delete}} {
+	}{{"create", w.createCall()}, {"update", w.Update}, {"delete", w.Delete}, {"resume.call", w.resumeCall()}} {
 		if call.call != nil && call.call.Get.IsSet() {
 			problems.add(path+"."+call.name, "", "a GET changes nothing")
 		}
@@ -243,4 +248,18 @@ func (w *Webhooks) createCall() *Call {
 		return nil
 	}
 	return &w.Create.Call
+}
+
+func (w *Webhooks) resumeCall() *Call {
+	if w.Resume == nil {
+		return nil
+	}
+	return &w.Resume.Call
+}
+
+// Uses says whether one of the call's values is an expression that uses one of the names, such as "id".
+func (c Call) Uses(names ...string) bool {
+	uses := false
+	eachValue(reflect.ValueOf(&c).Elem(), place{}, func(_ place, v *Value) { uses = uses || v.Uses(names...) })
+	return uses
 }

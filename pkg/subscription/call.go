@@ -171,7 +171,7 @@ func (s *section) listOrphans(ctx context.Context, known map[string]bool) {
 		found, f := s.listInstance(ctx, h, key, []byte(`{}`))
 		if !f.OK() && f.Class != system.ClassDisabled {
 			s.unknown[key], s.unsettled = f, true
-			s.note("whether %s still has a webhook cannot be told: %s", key, f.Reason)
+			s.note("whether %s still has a webhook cannot be told: %s", system.Printable(key, maxText), f.Reason)
 			continue
 		}
 		for _, r := range found {

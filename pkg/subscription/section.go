@@ -122,10 +122,11 @@ func (s *section) converge(ctx context.Context) {
 	s.tell(plan)
 	if s.DryRun || s.Verify {
 		s.foresee(plan)
-		return
+	} else {
+		s.mark(plan)
+		s.apply(ctx, plan.Steps)
 	}
-	s.mark(plan)
-	s.apply(ctx, plan.Steps)
+	s.resume(ctx)
 }
 
 func (s *section) grace() time.Duration {

@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,6 +27,7 @@ import (
 // simulation is a connector and the system that it is for, as it is simulated.
 type simulation struct {
 	system  simulator.System
+	world   *world
 	options subscription.Options
 	deps    subscription.Dependencies
 	state   *state
@@ -54,13 +57,16 @@ func simulate(t *testing.T, name string, params map[string]string) *simulation {
 	for key, value := range params {
 		values[key] = strings.NewReplacer("$URL", server.URL, "$HOST", u.Host).Replace(value)
 	}
-	s := &simulation{state: &state{shop: &shop{}}}
+	s := &simulation{state: &state{shop: &shop{}}, world: &world{}}
 	s.system, err = simulator.NewSystem(name, values)
 	require.NoError(t, err)
 	t.Cleanup(s.system.Close)
 	for _, handler := range s.system.Hosts() {
 		server.Config.Handler = handler
 	}
+	notifier, ok := s.system.(simulator.Notifier)
+	require.True(t, ok)
+	require.NoError(t, notifier.Connect(simulator.Consumer{Client: &http.Client{Transport: s.world}, MaxAttempts: 1}))
 	for key := range values {
 		if strings.HasPrefix(key, "simulator_") {
 			delete(values, key)
@@ -73,6 +79,23 @@ func simulate(t *testing.T, name string, params map[string]string) *simulation {
 		State: s.state, Subscribers: everybody{}, HTTP: testClient(server), Log: slog.New(slog.DiscardHandler),
 	}
 	return s
+}
+
+// world is what the system delivers to: everything is taken, unless it is down.
+type world struct {
+	down atomic.Bool
+	took atomic.Int32
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	status := http.StatusAccepted
+	if w.down.Load() {
+		status = http.StatusServiceUnavailable
+	} else {
+		w.took.Add(1)
+	}
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
 
 // everybody wants everything.
@@ -167,4 +190,57 @@ func TestSimulatedGitHub(t *testing.T) {
 func TestSimulatedOpenConnectors(t *testing.T) {
 	t.Parallel()
 	simulate(t, "openconnectors", map[string]string{"host_name": "example.com", "filter_tags": "kyma"}).lives(t, 2, "signature_key")
+}
+
+// TestWhatFailedIsSentAgain: two systems that do not repeat a delivery, or not for ever.
+func TestWhatFailedIsSentAgain(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		params map[string]string
+		event  simulator.Notification
+	}{
+		"github":         {map[string]string{"system_url": "$URL"}, simulator.Notification{Type: "push"}},
+		"openconnectors": {map[string]string{"host_name": "example.com"}, simulator.Notification{Type: "contacts.created"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := simulate(t, name, tt.params)
+			notifier := s.system.(simulator.Notifier)
+			s.run(t)
+			taken := func(n int32) {
+				t.Helper()
+				require.Eventually(t, func() bool { return s.world.took.Load() >= n }, 10*time.Second, 5*time.Millisecond)
+			}
+			settled := func() bool {
+				for _, o := range notifier.Monitor() {
+					if o.State == simulator.Waiting {
+						return false
+					}
+				}
+				return true
+			}
+			require.Eventually(t, settled, 10*time.Second, 5*time.Millisecond)
+			before := s.world.took.Load()
+			s.world.down.Store(true)
+			require.NoError(t, notifier.Fire(t.Context(), tt.event), "%v", notifier.Types())
+			require.Eventually(t, settled, 10*time.Second, 5*time.Millisecond)
+			s.world.down.Store(false)
+
+			s.options.DryRun = true
+			report := subscription.Run(t.Context(), s.options, s.deps)
+			require.Len(t, report.Notes, 1)
+			assert.Equal(t, before, s.world.took.Load(), "a dry run only says so")
+			s.options.DryRun = false
+			report = subscription.Run(t.Context(), s.options, s.deps)
+			require.Len(t, report.Notes, 1)
+			assert.Contains(t, report.Notes[0], "what the system could not deliver is sent again: ")
+			assert.Equal(t, 1, report.Writes)
+			taken(before + 1)
+			require.Eventually(t, settled, 10*time.Second, 5*time.Millisecond)
+
+			report = subscription.Run(t.Context(), s.options, s.deps)
+			assert.Empty(t, report.Notes)
+			assert.Zero(t, report.Writes)
+		})
+	}
 }

@@ -33,9 +33,11 @@ type ListRequest struct {
 	// Next is the gjson path of the address of the next page. Without it, a Link header of relation "next"
 	// says where the list goes on.
 	Next string
-	// Limit is the greatest number of items that count; 0 means DefaultItems.
-	Limit int
-	Hints Hints
+	// Limit is the greatest number of items that count; 0 means DefaultItems. More are a finding or, with
+	// Enough, the end.
+	Limit  int
+	Enough bool
+	Hints  Hints
 	// Each gets every item, and says whether it counts.
 	Each func(item []byte, index int) bool
 }
@@ -64,6 +66,9 @@ func (c *Client) List(ctx context.Context, a *Authorization, l ListRequest) Find
 			return Finding{ClassMalformed, fmt.Sprintf("%s %s answered without the list %q", request.Method, httpclient.Address(request.URL), l.Items), "correct the definition"}
 		}
 		for _, item := range items {
+			if counted >= l.Limit && l.Enough {
+				return Finding{}
+			}
 			if counted >= l.Limit {
 				return Misconfigured("raise the limit in the definition", "the system lists more than %d %s", l.Limit, l.What)
 			}
