@@ -3,6 +3,7 @@ package subscription_test
 import (
 	"context"
 	"io"
+	"io/fs"
 	"log"
 	"log/slog"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -37,13 +39,29 @@ type simulation struct {
 // there is one, its draft.
 func simulate(t *testing.T, name string, params map[string]string) *simulation {
 	t.Helper()
+	return simulateWith(t, name, params, func(definition string) string { return definition })
+}
+
+// simulateWith is simulate with a changed definition.
+func simulateWith(t *testing.T, name string, params map[string]string, change func(definition string) string) *simulation {
+	t.Helper()
 	dir := filepath.Join("../../charts", name+"-connector", "files")
 	samples := filepath.Join(dir, "../samples/params.yaml")
 	if _, err := os.Stat(dir); err != nil {
 		dir = filepath.Join("../connector/testdata/drafts", name)
 		samples = filepath.Join(dir, "samples/params.yaml")
 	}
-	d, err := connector.Load(os.DirFS(dir))
+	files := fstest.MapFS{}
+	require.NoError(t, fs.WalkDir(os.DirFS(dir), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join(dir, path))
+		files[path] = &fstest.MapFile{Data: data}
+		return err
+	}))
+	files[connector.FileName].Data = []byte(change(string(files[connector.FileName].Data)))
+	d, err := connector.Load(files)
 	require.NoError(t, err)
 	values, err := d.ReadValues(samples)
 	require.NoError(t, err)
@@ -243,4 +261,36 @@ func TestWhatFailedIsSentAgain(t *testing.T) {
 			assert.Zero(t, report.Writes)
 		})
 	}
+}
+
+// twoWays registers events of instances that are there, and makes an instance that sends events, both at once.
+const twoWays = `webhooks:
+  - name: existing
+    each: instance
+    list: {get: ="/instances/" + id, items: "[@this]", id: id, callback: configuration.event\.notification\.callback\.url}
+    create: {patch: ="/instances/" + id, json: {configuration: {event.notification.enabled: true, event.notification.callback.url: =callback, event.notification.signature.key: =param("signature_key")}}, id: id}
+    delete: {patch: ="/instances/" + id, json: {configuration: {event.notification.enabled: false, event.notification.callback.url: ""}}}
+  - name: made
+    each: all
+    list: {get: /instances, items: "@this", id: id, callback: configuration.event\.notification\.callback\.url, label: name}
+    create:
+      post: /instances
+      json:
+        element: {key: hubspotcrm}
+        name: =label
+        tags: [made]
+        configuration: {event.notification.enabled: true, event.vendor.type: polling, event.notification.callback.url: =callback, event.notification.signature.key: =param("signature_key")}
+      id: id
+    update: {patch: ="/instances/" + id, json: {configuration: {event.notification.signature.key: =param("signature_key")}}}
+    delete: {delete: ="/instances/" + id}
+`
+
+func TestTwoKindsOfWebhooksAtOneSystem(t *testing.T) {
+	t.Parallel()
+	s := simulateWith(t, "openconnectors", map[string]string{"host_name": "example.com", "filter_tags": "kyma"}, func(definition string) string {
+		before, _, ok := strings.Cut(definition, "webhooks:\n")
+		require.True(t, ok)
+		return before + twoWays
+	})
+	s.lives(t, 3, "signature_key")
 }
