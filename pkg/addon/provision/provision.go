@@ -185,10 +185,10 @@ func ReleaseName(addonName, planName, instanceID string) (string, error) {
 	if instanceID == "" {
 		instanceID = uuid.NewString()
 	}
-	name := "hb-" + first(addonName, 6) + "-" + first(planName, 6) + "-" + instanceID
-	if len(name) > MaxRelease {
-		return "", fmt.Errorf("release name %q has %d characters, Helm takes %d; use a UUID as instance ID", name, len(name), MaxRelease)
+	if _, err := uuid.Parse(instanceID); err != nil || len(instanceID) != len(uuid.Nil.String()) {
+		return "", fmt.Errorf("instance ID %q is no UUID; give one such as %s, or none", instanceID, uuid.Nil)
 	}
+	name := "hb-" + first(addonName, 6) + "-" + first(planName, 6) + "-" + instanceID
 	return name, nil
 }
 

@@ -172,7 +172,7 @@ func TestReleaseName(t *testing.T) {
 	require.NoError(t, err)
 	assert.Regexp(t, `^hb-a-b-[0-9a-f-]{36}$`, name)
 	_, err = provision.ReleaseName("c4c-connector", "production", instance+"-and-more")
-	assert.ErrorContains(t, err, "use a UUID")
+	assert.ErrorContains(t, err, "is no UUID")
 }
 
 func TestInstallReportsWithoutSecrets(t *testing.T) {

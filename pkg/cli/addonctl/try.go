@@ -167,6 +167,9 @@ func (o *tryOptions) trial(c *Context) (*sandbox.Trial, error) {
 
 func (o *tryOptions) binaries() (string, error) {
 	if o.binDir != "" {
+		if info, err := os.Stat(o.binDir); err != nil || !info.IsDir() {
+			return "", cli.Config(fmt.Errorf("--bin-dir %s is no directory; name the one that holds the programs (make build puts them into bin)", o.binDir))
+		}
 		return filepath.Abs(o.binDir)
 	}
 	self, err := os.Executable()

@@ -83,6 +83,7 @@ Logs are JSON lines on standard error; they hold neither payloads nor secrets. H
 	flags.DurationVar(&o.drainDelay, "drain-delay", 5*time.Second, "how long deliveries are still taken after the gateway said that it is not ready")
 	flags.DurationVar(&o.grace, "grace", 25*time.Second, "limit of the shutdown")
 	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	cli.PositiveNumbers(cmd, "forwarded-hops", "reload-interval", "drain-delay")
 	return cmd
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
 )
@@ -105,4 +106,42 @@ func TestHelpNamesTheVariables(t *testing.T) {
 	assert.Contains(t, out.String(), "[$KC_SINK_URL]")
 	assert.Contains(t, out.String(), "[$KC_VERBOSE]")
 	assert.NotContains(t, out.String(), "KC_HELP")
+}
+
+func TestNumbersArePositive(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		args []string
+		want string
+	}{
+		"as they come":               {nil, ""},
+		"given":                      {[]string{"--count", "3", "--wait", "1m30s"}, ""},
+		"a zero with a meaning":      {[]string{"--hops", "0"}, ""},
+		"a zero without":             {[]string{"--count", "0"}, "--count 0: want more than 0"},
+		"no time":                    {[]string{"--wait", "0s"}, "--wait 0s: want more than 0"},
+		"negative":                   {[]string{"--wait", "-5s"}, "--wait -5s: want more than 0"},
+		"negative, zero would do":    {[]string{"--hops", "-1"}, "--hops -1: want more than 0"},
+		"text flags are not touched": {[]string{"--name", "0"}, ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := &cobra.Command{Use: "x", RunE: func(*cobra.Command, []string) error { return nil }, SilenceErrors: true, SilenceUsage: true}
+			cmd.Flags().Int("count", 1, "")
+			cmd.Flags().Int("hops", 1, "")
+			cmd.Flags().Duration("wait", time.Second, "")
+			cmd.Flags().String("name", "", "")
+			cli.PositiveNumbers(cmd, "hops")
+			cmd.SetArgs(tt.args)
+			err := cmd.Execute()
+			if tt.want == "" {
+				assert.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, tt.want)
+			var exit *cli.ExitError
+			require.ErrorAs(t, err, &exit)
+			assert.Equal(t, cli.ExitConfig, exit.Code)
+		})
+	}
 }
