@@ -14,6 +14,7 @@ its definition is files/connector.yaml, its form fields are values at the root.
       "common.delete"
       "common.gateway"
       "common.services"
+      "common.subscriptions"
       "common.disruption"
       "common.network"
       "common.exposure"

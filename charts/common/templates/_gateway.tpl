@@ -121,6 +121,10 @@ spec:
         - name: KC_RELAY_LISTEN
           value: ":8082"
         {{- end }}
+        {{- with .Values.exposure.callbackUrl }}
+        - name: KC_CALLBACK_URL
+          value: {{ trimSuffix "/" . | quote }}
+        {{- end }}
       ports:
         - {name: http, containerPort: 8080}
         - {name: http-admin, containerPort: 8081}

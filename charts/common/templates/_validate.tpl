@@ -23,6 +23,7 @@
 {{- $_ := include "common.application" . -}}
 {{- end -}}
 {{- include "common.validateExposure" . -}}
+{{- $_ := include "common.subscriptions" . -}}
 {{- with .problems -}}
 {{- fail (printf "\n\n%s\n" (. | uniq | join "\n")) -}}
 {{- end -}}
