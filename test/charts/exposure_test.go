@@ -109,6 +109,12 @@ func TestShortHosts(t *testing.T) {
 	}
 }
 
+func TestHostsAreThoseOfDeliveries(t *testing.T) {
+	t.Parallel()
+	_, err := tryRender(t, install(form().with(values{"exposure": values{"hosts": values{"webhok": "events.example.org"}}})))
+	assert.ErrorContains(t, err, "exposure.hosts.webhok: this connector has no such delivery: it has webhook")
+}
+
 func TestHostsHaveAtMost63Characters(t *testing.T) {
 	t.Parallel()
 	in := install(form())

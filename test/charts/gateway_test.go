@@ -231,12 +231,12 @@ func TestFlagsOfOneBinary(t *testing.T) {
 	t.Parallel()
 	pods := render(t, install(form().with(values{
 		"extraEnv":     values{"A": "all"},
-		"gateway":      values{"env": values{"KC_LOG_LEVEL": "debug", "A": "gateway"}},
+		"gateway":      values{"env": values{"KC_LOG_LEVEL": "debug", "A": "gateway", "KC_SINK_KIND": "kyma-legacy"}},
 		"registration": values{"env": values{"KC_VERBOSE": true}},
 	}))).pods(t)
 	serve := env(t, pods["Deployment my-c4c-gateway"].Spec.Containers[0])
 	apply := env(t, pods["Job my-c4c-apply"].Spec.Containers[0])
-	assert.Subset(t, serve, map[string]string{"KC_LOG_LEVEL": "debug", "A": "gateway"})
+	assert.Subset(t, serve, map[string]string{"KC_LOG_LEVEL": "debug", "A": "gateway", "KC_SINK_KIND": "kyma-legacy"}, "what the operator sets replaces what the chart would")
 	assert.Subset(t, apply, map[string]string{"KC_VERBOSE": "true", "A": "all"})
 	assert.NotContains(t, apply, "KC_LOG_LEVEL")
 	assert.NotContains(t, serve, "KC_VERBOSE")

@@ -144,12 +144,19 @@ gone, as the one that cleans up has to.
   value: {{ join "," $paths | quote }}
 {{- end -}}
 
-{{/* Variables that the operator adds, the more particular ones last. Arguments: context, those of one binary. */}}
-{{- define "common.extraEnv" -}}
-{{- $env := deepCopy (index . 0).Values.extraEnv -}}
-{{- include "common.merge" (list $env (index . 1)) -}}
-{{- range $name, $value := $env }}
-- name: {{ quote $name }}
-  value: {{ include "common.scalar" $value | quote }}
-{{- end }}
+{{/*
+A container's environment with what the values add to it: a variable that they name replaces the chart's.
+Arguments: context, the chart's variables as YAML, the values for this program.
+*/}}
+{{- define "common.withEnv" -}}
+{{- $extra := deepCopy (index . 0).Values.extraEnv -}}
+{{- include "common.merge" (list $extra (index . 2)) -}}
+{{- $all := list -}}
+{{- range index . 1 | fromYamlArray -}}
+{{- if not (hasKey $extra .name) -}}{{- $all = append $all . -}}{{- end -}}
+{{- end -}}
+{{- range $name, $value := $extra -}}
+{{- $all = append $all (dict "name" $name "value" (include "common.scalar" $value)) -}}
+{{- end -}}
+{{- toYaml $all -}}
 {{- end -}}

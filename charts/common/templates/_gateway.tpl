@@ -176,6 +176,10 @@ spec:
 {{- end -}}
 
 {{- define "common.gatewayEnv" -}}
+{{- include "common.withEnv" (list . (include "common.gatewayEnv.chart" .) .Values.gateway.env) -}}
+{{- end -}}
+
+{{- define "common.gatewayEnv.chart" -}}
 {{ include "common.paramsEnv" . }}
 - name: KC_BUFFER
   value: {{ .Values.buffer.type }}
@@ -197,7 +201,6 @@ spec:
 {{- end }}
 {{- include "common.sinkEnv" . }}
 {{- include "common.hostsEnv" . }}
-{{- include "common.extraEnv" (list . .Values.gateway.env) }}
 {{- end -}}
 
 {{/* Hosts that the values give to what the gateway tells apart by host. */}}

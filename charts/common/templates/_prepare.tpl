@@ -76,6 +76,10 @@ spec:
 {{- end -}}
 
 {{- define "common.prepareEnv" -}}
+{{- include "common.withEnv" (list . (include "common.prepareEnv.chart" .) .Values.registration.env) -}}
+{{- end -}}
+
+{{- define "common.prepareEnv.chart" -}}
 - name: KC_CONNECTOR
   value: /etc/connector/definition/connector.yaml
 - name: KC_SECRET
@@ -86,5 +90,4 @@ spec:
 - name: KC_PROVIDED
   value: {{ . | quote }}
 {{- end }}
-{{- include "common.extraEnv" (list . .Values.registration.env) }}
 {{- end -}}

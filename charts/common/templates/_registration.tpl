@@ -56,6 +56,10 @@ spec:
 
 {{/* A dict: c, command, policy. */}}
 {{- define "common.registrationEnv" -}}
+{{- include "common.withEnv" (list .c (include "common.registrationEnv.chart" .) .c.Values.registration.env) -}}
+{{- end -}}
+
+{{- define "common.registrationEnv.chart" -}}
 {{- $c := .c -}}
 {{- $registration := $c.Values.registration -}}
 {{- include "common.paramsEnv" $c }}
@@ -105,7 +109,6 @@ spec:
 - name: KC_CREATE_APPLICATION
   value: {{ $registration.createApplication | quote }}
 {{- end }}
-{{- include "common.extraEnv" (list $c $registration.env) }}
 {{- end -}}
 
 {{/* Which changes are made: as the operator says, else as the definition does. */}}

@@ -37,7 +37,7 @@ metadata:
 rules:
   {{- if not $looks }}
   - apiGroups: [""]
-    resources: [configmaps, secrets]
+    resources: {{ ternary "[configmaps]" "[configmaps, secrets]" $gone }}
     verbs: [create]
   {{- end }}
   - apiGroups: [""]

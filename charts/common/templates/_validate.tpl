@@ -10,6 +10,16 @@
 {{- include "common.problem" (list $c (printf "credentials.keys.%s: this connector has no such field: it has %s" $name (keys $c.definition.parameters | sortAlpha | join ", "))) -}}
 {{- end -}}
 {{- end -}}
+{{- $hosts := list -}}
+{{- range .definition.deliveries -}}
+{{- $hosts = append $hosts .name -}}
+{{- if .token -}}{{- $hosts = append $hosts (printf "%s-token" .name) -}}{{- end -}}
+{{- end -}}
+{{- range $name, $_ := $v.exposure.hosts -}}
+{{- if not (has $name $hosts) -}}
+{{- include "common.problem" (list $c (printf "exposure.hosts.%s: this connector has no such delivery: it has %s" $name (join ", " $hosts))) -}}
+{{- end -}}
+{{- end -}}
 {{- if and (eq $v.buffer.type "jetstream") (not $v.buffer.jetstream.url) -}}
 {{- include "common.problem" (list . "buffer.type jetstream needs the address of the cluster: set buffer.jetstream.url") -}}
 {{- end -}}
