@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -51,6 +52,12 @@ func (p poster) post(ctx context.Context, header http.Header, body []byte) *gate
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
 	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
+		if isPage(answer.Header) {
+			return &gateway.PublishError{
+				Reason: gateway.ReasonMisconfigured,
+				Detail: fmt.Sprintf("%s answers %d with a web page, probably a login page: check the target's address", p.address(), answer.StatusCode),
+			}
+		}
 		return nil // accepted, whatever becomes of the rest of the answer
 	}
 	if err != nil {
@@ -71,6 +78,12 @@ func (p poster) unreachable(err error) *gateway.PublishError {
 		reason = gateway.ReasonTimeout
 	}
 	return &gateway.PublishError{Reason: reason, Detail: p.address(), Err: err}
+}
+
+// isPage says that a person was expected: the login form of a proxy is no acceptance of an event.
+func isPage(h http.Header) bool {
+	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	return err == nil && kind == "text/html"
 }
 
 func (p poster) address() string { return httpclient.Address(p.url.String()) }

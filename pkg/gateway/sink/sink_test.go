@@ -216,6 +216,21 @@ func TestVerdictsOnStatuses(t *testing.T) {
 	}
 }
 
+func TestLoginPageIsNoAcceptance(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []sink.Kind{sink.Kyma, sink.KymaLegacy, sink.CloudEvents} {
+		server := newTarget(t)
+		server.status, server.answer = http.StatusOK, "<html>sign in</html>"
+		server.header.Set("Content-Type", "text/html; charset=utf-8")
+		err := newSink(t, sink.Options{Kind: kind, URL: server.URL}).Publish(context.Background(), accountCreated())
+		var refused *gateway.PublishError
+		require.ErrorAs(t, err, &refused, string(kind))
+		assert.Equal(t, gateway.ReasonMisconfigured, refused.Reason)
+		assert.False(t, refused.Permanent, "the event waits until somebody mends the address")
+		assert.ErrorContains(t, err, "login page")
+	}
+}
+
 func TestErrorsSayWhereAndWhenButNotWhat(t *testing.T) {
 	t.Parallel()
 	server := newTarget(t)
