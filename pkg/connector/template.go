@@ -41,7 +41,8 @@ func templateNode(node any) any {
 // MarshalJSON implements json.Marshaler: the template as written.
 func (t Template) MarshalJSON() ([]byte, error) { return json.Marshal(t.root) }
 
-// JSON fills the template in and returns the document. The error names the place in the template.
+// JSON fills the template in and returns the document. A member whose expression gives null is left out. The
+// error names the place in the template.
 func (t Template) JSON(in expression.Input) (json.RawMessage, error) {
 	filled, err := fill(t.root, "", in)
 	if err != nil {
@@ -58,6 +59,9 @@ func fill(node any, path string, in expression.Input) (any, error) {
 			filled, err := fill(node[key], joinPath(path, key), in)
 			if err != nil {
 				return nil, err
+			}
+			if _, expression := node[key].(Value); expression && filled == nil {
+				continue
 			}
 			out[key] = filled
 		}

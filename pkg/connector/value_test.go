@@ -78,6 +78,11 @@ func TestTemplate(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, `{"list":[1,"c",[{"id":"i"}]],"number":12345678901234567890,"text":"plain"}`, string(body))
 
+	d = load(t, "key: =param(\"key\"), active: true", `fixed: null, without: '=topic == "" ? nil : topic', list: ['=topic == "" ? nil : topic']`)
+	body, err = d.Webhooks[0].Create.JSON.JSON(expression.Input{})
+	require.NoError(t, err)
+	assert.Equal(t, `{"fixed":null,"list":[null],"url":""}`, string(body), "a member whose expression gives null is left out")
+
 	d = load(t, "key: =param(\"key\"), active: true", `deep: [{need: '=need(topic)'}]`)
 	_, err = d.Webhooks[0].Create.JSON.JSON(expression.Input{})
 	require.ErrorContains(t, err, "deep[0].need: topic is empty")
