@@ -9,7 +9,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -55,14 +57,20 @@ type cdp struct {
 	logs      []string
 }
 
-// newCDP needs system_url, business_unit_id, application_id, data_event_id, user_key and one of secret,
-// signing_secret and private_key; purpose_ids are consent purposes that exist beside "marketing" and
+// newCDP needs system_url, business_unit_id, application_id and data_event_id, or listener_url, which holds them
+// all; and user_key and one of secret, signing_secret and private_key. purpose_ids are consent purposes that exist beside "marketing" and
 // "personalization". What could not be verified can be had both ways: simulator_schema_check=refuse
 // answers 400 to events that do not fit the model, count takes them and reports them in the status;
 // simulator_schema_form=text or object is how the model is shown; simulator_success_body=envelope or
 // empty. simulator_schema is the model itself, simulator_batch_limit how many events one call may have
 // (default 50).
 func newCDP(params map[string]string) (System, error) {
+	if listener := params["listener_url"]; listener != "" {
+		var err error
+		if params, err = cdpListener(params, listener); err != nil {
+			return nil, err
+		}
+	}
 	host, err := hostOf(params["system_url"])
 	if err != nil {
 		return nil, err
@@ -79,6 +87,22 @@ func newCDP(params map[string]string) (System, error) {
 		return nil, err
 	}
 	return c, c.credentials(params)
+}
+
+// cdpListener takes the address apart that the console shows for an event.
+func cdpListener(params map[string]string, listener string) (map[string]string, error) {
+	u, err := url.Parse(listener)
+	if err != nil {
+		return nil, errors.New("parameter listener_url: it is no URL")
+	}
+	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+	if len(parts) < 7 || parts[0] != "api" || parts[1] != "businessunits" || parts[3] != "applications" || parts[5] != "dataevents" {
+		return nil, errors.New("parameter listener_url: its path is not /api/businessunits/…/applications/…/dataevents/…/event")
+	}
+	params = maps.Clone(params)
+	params["system_url"] = u.Scheme + "://" + u.Host
+	params["business_unit_id"], params["application_id"], params["data_event_id"] = parts[2], parts[4], parts[6]
+	return params, nil
 }
 
 func (c *cdp) configure(params map[string]string) error {
