@@ -3,6 +3,7 @@
 package connector
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
@@ -331,6 +332,34 @@ type Verify struct {
 	PathToken        *VerifyPathToken        `json:"pathToken,omitempty"`
 	// Token accepts what the delivery's own token endpoint issued.
 	Token *VerifyToken `json:"token,omitempty"`
+	// AnyOf lists schemes of which any one is enough, for senders that cannot all do the same.
+	AnyOf []Proof `json:"anyOf,omitempty"`
+}
+
+// Proof is one scheme of several. Exactly one member is set.
+type Proof struct {
+	Basic            *VerifyBasic            `json:"basic,omitempty"`
+	Bearer           *VerifyBearer           `json:"bearer,omitempty"`
+	HMAC             *VerifyHMAC             `json:"hmac,omitempty"`
+	StandardWebhooks *VerifyStandardWebhooks `json:"standardWebhooks,omitempty"`
+	PathToken        *VerifyPathToken        `json:"pathToken,omitempty"`
+}
+
+// Schemes are the schemes of which one has to accept a delivery: those of AnyOf, or the only one.
+func (v Verify) Schemes() []Verify {
+	if len(v.AnyOf) == 0 {
+		return []Verify{v}
+	}
+	schemes := make([]Verify, len(v.AnyOf))
+	for i, p := range v.AnyOf {
+		schemes[i] = Verify{Basic: p.Basic, Bearer: p.Bearer, HMAC: p.HMAC, StandardWebhooks: p.StandardWebhooks, PathToken: p.PathToken}
+	}
+	return schemes
+}
+
+// TokenInPath says whether a segment of the path proves the sender.
+func (v Verify) TokenInPath() bool {
+	return slices.ContainsFunc(v.Schemes(), func(s Verify) bool { return s.PathToken != nil })
 }
 
 // VerifyBasic is HTTP Basic.

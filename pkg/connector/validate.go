@@ -269,7 +269,7 @@ func (d *Definition) validateDelivery(path string, delivery *Delivery, problems 
 		if h.MaxBody > maxBodyLimit {
 			problems.add(path+".http.maxBody", "write at most 64MiB", "is larger than the gateway takes")
 		}
-		if delivery.Verify.PathToken != nil && h.Subpaths {
+		if delivery.Verify.TokenInPath() && h.Subpaths {
 			problems.add(path+".http.subpaths", "remove it", "does not go with verify.pathToken, which takes the rest of the path")
 		}
 	}
@@ -280,27 +280,35 @@ func (d *Definition) validateDelivery(path string, delivery *Delivery, problems 
 		if m.MaxPacket > maxPacketLimit {
 			problems.add(path+".mqtt.maxPacket", "write at most 4MiB", "is larger than the gateway takes")
 		}
-		if v := delivery.Verify; v.HMAC != nil || v.StandardWebhooks != nil || v.PathToken != nil {
+		if v := delivery.Verify; v.HMAC != nil || v.StandardWebhooks != nil || v.PathToken != nil || v.AnyOf != nil {
 			problems.add(path+".verify", "choose token, basic, bearer or jwt", "an MQTT client proves who it is when it connects, by a header and not by its messages")
 		}
 	}
 	if delivery.Token != nil {
 		d.validateToken(path+".token", delivery.Token, problems)
 	}
-	if h := delivery.Verify.HMAC; h != nil {
-		if h.Timestamp.IsSet() != (h.Tolerance > 0) {
-			problems.add(path+".verify.hmac", "", "timestamp and tolerance go together: they make the replay window")
-		}
-		for _, field := range []struct {
-			name  string
-			value Value
-		}{{"message", h.Message}, {"signature", h.Signature}} {
-			if !field.value.IsExpression() {
-				problems.add(path+".verify.hmac."+field.name, "write an expression such as =rawBody", "is the same for every delivery")
-			}
-		}
+	delivery.Verify.HMAC.validate(path+".verify.hmac", problems)
+	for i, p := range delivery.Verify.AnyOf {
+		p.HMAC.validate(fmt.Sprintf("%s.verify.anyOf[%d].hmac", path, i), problems)
 	}
 	d.validateMapping(path, delivery, problems)
+}
+
+func (h *VerifyHMAC) validate(path string, problems *Problems) {
+	if h == nil {
+		return
+	}
+	if h.Timestamp.IsSet() != (h.Tolerance > 0) {
+		problems.add(path, "", "timestamp and tolerance go together: they make the replay window")
+	}
+	for _, field := range []struct {
+		name  string
+		value Value
+	}{{"message", h.Message}, {"signature", h.Signature}} {
+		if !field.value.IsExpression() {
+			problems.add(path+"."+field.name, "write an expression such as =rawBody", "is the same for every delivery")
+		}
+	}
 }
 
 func (d *Definition) validateToken(path string, t *TokenEndpoint, problems *Problems) {

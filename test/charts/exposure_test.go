@@ -165,6 +165,7 @@ func TestExposedPaths(t *testing.T) {
 		"my-c4c-exact":      {"/exact": {"POST", "GET", "HEAD"}},
 		"my-c4c-tree":       {"/tree": post, "/tree/{**}": post, "/tree/openapi.json": {"GET"}},
 		"my-c4c-token":      {"/token": post, "/token/{*}": post},
+		"my-c4c-any":        {"/any": post, "/any/{*}": post},
 		"my-c4c-mqtt":       {"/{**}": {"GET"}},
 		"my-c4c-mqtt-token": {"/oauth/token": post},
 	}
@@ -172,6 +173,7 @@ func TestExposedPaths(t *testing.T) {
 		"my-c4c-exact":      {"/exact": {"POST", "GET", "HEAD"}},
 		"my-c4c-tree":       {"/tree(/.*)?": post, "/tree/openapi.json": {"GET"}},
 		"my-c4c-token":      {"/token(/[^/]*)?": post},
+		"my-c4c-any":        {"/any(/[^/]*)?": post},
 		"my-c4c-mqtt":       {"/.*": {"GET"}},
 		"my-c4c-mqtt-token": {"/oauth/token": post},
 	}

@@ -49,11 +49,13 @@ Only the paths that the definition's deliveries name.
 {{- $c := . -}}
 {{- range .definition.deliveries }}
 {{- if .http }}
+{{- $tokenInPath := hasKey .verify "pathToken" }}
+{{- range .verify.anyOf }}{{- if hasKey . "pathToken" }}{{- $tokenInPath = true }}{{- end }}{{- end }}
 - name: {{ quote .name }}
   host: {{ include "common.host" (list $c .name) | quote }}
   rules:
     {{- $methods := ternary (list "POST" "GET" "HEAD") (list "POST") (ne 0 (int (default 0 .http.answerGet))) }}
-    - {path: {{ .http.path | quote }}, methods: {{ toJson $methods }}, below: {{ ternary "all" (ternary "one" "none" (hasKey .verify "pathToken")) (eq true .http.subpaths) }}}
+    - {path: {{ .http.path | quote }}, methods: {{ toJson $methods }}, below: {{ ternary "all" (ternary "one" "none" $tokenInPath) (eq true .http.subpaths) }}}
     {{- if .http.openapi }}
     - {path: {{ printf "%s/openapi.json" (trimSuffix "/" .http.path) | quote }}, methods: [GET], below: none}
     {{- end }}

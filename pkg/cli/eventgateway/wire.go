@@ -182,7 +182,7 @@ func (s *setup) webhooks() []webhook.Route {
 			continue
 		}
 		out = append(out, webhook.Route{
-			Route: s.routes[i], Path: http.Path, Subpaths: http.Subpaths, TokenInPath: delivery.Verify.PathToken != nil,
+			Route: s.routes[i], Path: http.Path, Subpaths: http.Subpaths, TokenInPath: delivery.Verify.TokenInPath(),
 			Accepts: http.Accepts, MaxBody: int64(http.MaxBody), AnswerGet: http.AnswerGet,
 		})
 	}

@@ -41,6 +41,8 @@ func New(v connector.Verify, params expression.Input, o Options) (gateway.Verifi
 		o.Now = time.Now
 	}
 	switch {
+	case len(v.AnyOf) > 0:
+		return newAnyOf(v.Schemes(), params, o)
 	case v.Basic != nil:
 		return newBasic(v.Basic, params)
 	case v.Bearer != nil:

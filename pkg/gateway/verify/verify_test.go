@@ -139,6 +139,30 @@ func TestPathToken(t *testing.T) {
 	}
 }
 
+func TestAnyOf(t *testing.T) {
+	t.Parallel()
+	const schemes = `    verify: {anyOf: [{basic: {username: =param("user"), password: =param("password")}}, {pathToken: {tokens: [=param("previous")]}}]}`
+	v := mustVerifier(t, schemes, map[string]string{"user": "u", "password": "secret", "previous": "unguessable"})
+	right, wrong := header("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("u:secret"))), header("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("u:guess")))
+	for name, tc := range map[string]struct {
+		delivery gateway.Delivery
+		want     string
+	}{
+		"the first":                {gateway.Delivery{Header: right}, "ok"},
+		"the second":               {gateway.Delivery{Token: "unguessable"}, "ok"},
+		"both":                     {gateway.Delivery{Header: right, Token: "unguessable"}, "ok"},
+		"one is right":             {gateway.Delivery{Header: wrong, Token: "unguessable"}, "ok"},
+		"neither":                  {gateway.Delivery{}, "missing"},
+		"the first is wrong":       {gateway.Delivery{Header: wrong}, "mismatch"},
+		"the second is wrong":      {gateway.Delivery{Token: "guess"}, "mismatch"},
+		"the proof of another one": {gateway.Delivery{Token: "secret"}, "mismatch"},
+	} {
+		assert.Equal(t, tc.want, verdict(t, v, &tc.delivery), name)
+	}
+	_, err := newVerifier(t, schemes, map[string]string{"user": "u", "password": "secret"})
+	assert.ErrorContains(t, err, `pathToken.tokens is empty: give parameter "previous" a value`, "none is left out silently")
+}
+
 // The vectors are recorded deliveries of the systems.
 const (
 	qualtricsKey       = "kyma4ever"

@@ -27,8 +27,19 @@ type scheme struct {
 
 func noStamp(Request, *connector.Params) (string, error) { return "", nil }
 
-func schemeOf(d *connector.Delivery) *scheme {
-	switch v := d.Verify; {
+// schemesOf are the schemes that a delivery may be proved by, without those whose proofs somebody else issues.
+func schemesOf(d *connector.Delivery) []*scheme {
+	var out []*scheme
+	for _, v := range d.Verify.Schemes() {
+		if s := schemeOf(d, v); s != nil {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func schemeOf(d *connector.Delivery, v connector.Verify) *scheme {
+	switch {
 	case v.Basic != nil:
 		return basic(v.Basic)
 	case v.Bearer != nil:

@@ -18,14 +18,20 @@ func Sign(d *connector.Definition, r Request, from, to *connector.Params, now ti
 	if delivery == nil {
 		return r, false, nil
 	}
-	s := schemeOf(delivery)
-	if s == nil {
-		return r, false, nil
+	for _, s := range schemesOf(delivery) {
+		old, err := s.match(r, from)
+		if err != nil {
+			return r, false, err
+		}
+		if old != "" {
+			return s.resign(r, old, from, to, now)
+		}
 	}
-	old, err := s.match(r, from)
-	if old == "" || err != nil {
-		return r, false, err
-	}
+	return r, false, nil
+}
+
+// resign replaces a proof that is right under from by one that is right under to.
+func (s *scheme) resign(r Request, old string, from, to *connector.Params, now time.Time) (out Request, signed bool, err error) {
 	stamp, err := s.stamp(r, from)
 	if err != nil {
 		return r, false, err
@@ -48,7 +54,7 @@ func Delivery(d *connector.Definition, r Request) *connector.Delivery {
 		if h == nil {
 			continue
 		}
-		below := h.Subpaths || d.Deliveries[i].Verify.PathToken != nil
+		below := h.Subpaths || d.Deliveries[i].Verify.TokenInPath()
 		if path == h.Path || below && strings.HasPrefix(path, strings.TrimSuffix(h.Path, "/")+"/") {
 			return &d.Deliveries[i]
 		}

@@ -91,6 +91,12 @@ func TestSignMovesADeliveryToAnotherInstallation(t *testing.T) {
 			"POST /hook/other/order?a=b HTTP/1.1\nA: b\n\n" + body,
 		},
 		{
+			"the second of two schemes", `    verify: {anyOf: [{basic: {username: =param("user"), password: =param("old_password")}}, {pathToken: {tokens: [=param("password")]}}]}`,
+			map[string]string{"user": "u", "old_password": "x", "password": key}, map[string]string{"user": "v", "old_password": "y", "password": "other"},
+			"POST /hook/" + key + " HTTP/1.1\nA: b\n\n" + body,
+			"POST /hook/other HTTP/1.1\nA: b\n\n" + body,
+		},
+		{
 			"hmac of the body in a header", `    verify: {hmac: {algorithm: sha256, encoding: hex, prefix: "sha256=", keys: [=param("password")], message: =rawBody, signature: =header("X-Signature")}}`,
 			map[string]string{"password": key}, map[string]string{"password": other},
 			"POST /hook HTTP/1.1\nX-Signature: sha256=" + hexMAC(key, body) + "\n\n" + body,
