@@ -6,22 +6,54 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 )
 
-// callAPIs calls every registered API through the simulated Application Gateway.
+// callAPIs calls every registered API through the simulated Application Gateway: at the path that the definition
+// probes it by, since many an API has nothing at its root.
 func (t *trial) callAPIs(ctx context.Context) (string, error) {
 	var errs []error
 	for _, s := range t.status.Services {
 		if s.URL == "" || s.Kind == "events" || s.Outcome == "skipped" || s.Outcome == "failed" {
 			continue
 		}
-		status, err := t.callAPI(ctx, s.URL)
-		t.report.Calls = append(t.report.Calls, Call{API: s.Name, URL: s.URL, Status: status})
+		address := s.URL + t.probedPath(s.ID, s.Target)
+		status, err := t.callAPI(ctx, address)
+		t.report.Calls = append(t.report.Calls, Call{API: s.Name, URL: address, Status: status})
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s at %s: %w", s.Name, s.URL, err))
+			errs = append(errs, fmt.Errorf("%s at %s: %w", s.Name, address, err))
 		}
 	}
 	return fmt.Sprintf("%d called", len(t.report.Calls)), errors.Join(errs...)
+}
+
+// probedPath is where the definition probes an API by a GET, as seen from where Kyma forwards its calls to; empty
+// where it says nothing of that kind.
+func (t *trial) probedPath(id, target string) string {
+	i := slices.IndexFunc(t.Definition.APIs, func(a connector.API) bool { return a.ID == id && a.Discover == nil })
+	if i < 0 {
+		return ""
+	}
+	probe := t.Definition.APIs[i].Probe
+	if probe == nil || !probe.Path.IsSet() || probe.Method != "" && probe.Method != http.MethodGet {
+		return ""
+	}
+	path, err := probe.Path.Text(t.own.Input())
+	if err != nil {
+		return ""
+	}
+	base, err := t.Definition.System.URL.Text(t.own.Input())
+	if err != nil {
+		return ""
+	}
+	address := strings.TrimRight(base, "/") + "/" + strings.TrimLeft(path, "/")
+	if rest, below := strings.CutPrefix(address, strings.TrimRight(target, "/")); below {
+		return rest
+	}
+	return ""
 }
 
 func (t *trial) callAPI(ctx context.Context, url string) (int, error) {

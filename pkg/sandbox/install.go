@@ -97,5 +97,8 @@ func (t *trial) remove(ctx context.Context) (string, error) {
 	if len(left) > 0 {
 		return "", fmt.Errorf("the removal left behind: %s", strings.Join(left, ", "))
 	}
+	if err := t.silent(ctx); err != nil {
+		return "", err
+	}
 	return "nothing is left", nil
 }

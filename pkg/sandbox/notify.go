@@ -2,29 +2,40 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
 )
 
-// notify lets the simulated system send events by itself, signing in as it is told to by the
-// installation: that shows that the instructions are right.
+// notify lets the simulated system send events by itself. Where the registration keeps webhooks at the
+// system, that shows that they are right; else the system signs in as the installation tells it to, which shows
+// that the instructions are right.
 func (t *trial) notify(ctx context.Context) (string, error) {
 	notifier, ok := t.sandbox.system.(simulator.Notifier)
-	if !ok {
+	switch {
+	case !ok:
 		return "the simulator sends none", nil
-	}
-	for i := range t.Definition.Deliveries {
-		delivery := &t.Definition.Deliveries[i]
-		if delivery.HTTP == nil || delivery.Verify.Basic == nil {
-			continue
+	case len(t.status.Events) == 0:
+		return "there are no event types", nil
+	case t.subscribes():
+		if err := t.askForEvents(ctx); err != nil {
+			return "", err
 		}
-		for _, legacy := range []bool{false, true} {
-			if err := t.notifyOnce(ctx, notifier, delivery, legacy); err != nil {
+		if err := notifier.Connect(simulator.Consumer{Client: t.client}); err != nil {
+			return "", err
+		}
+		if err := t.fireAll(ctx, notifier, notifier.Types()); err != nil {
+			return "", err
+		}
+	default:
+		for i := range t.Definition.Deliveries {
+			if err := t.notifyDelivery(ctx, notifier, &t.Definition.Deliveries[i]); err != nil {
 				return "", err
 			}
 		}
@@ -33,59 +44,174 @@ func (t *trial) notify(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d sent, %d delivered", n.Sent, n.Delivered), nil
 }
 
-func (t *trial) notifyOnce(ctx context.Context, notifier simulator.Notifier, delivery *connector.Delivery, legacy bool) error {
-	if len(t.status.Events) == 0 {
+// subscribes says whether the registration keeps webhooks at the system.
+func (t *trial) subscribes() bool {
+	return slices.ContainsFunc(t.Definition.Webhooks, func(w connector.Webhooks) bool {
+		enabled, err := w.Enabled.Bool(t.own.Input(), true)
+		return enabled && err == nil
+	})
+}
+
+// askForEvents registers once more where webhooks follow the cluster's Subscriptions, which are there only now.
+func (t *trial) askForEvents(ctx context.Context) error {
+	dynamic := slices.ContainsFunc(t.Definition.Webhooks, func(w connector.Webhooks) bool {
+		mode, err := w.Mode.Text(t.own.Input())
+		return err == nil && mode == connector.ModeDynamic
+	})
+	jobs := t.registrations()
+	if !dynamic || len(jobs) == 0 {
+		return nil
+	}
+	return t.sandbox.runJob(ctx, jobs[len(jobs)-1])
+}
+
+// notifyDelivery sends to a delivery that a person enters at the system, in every way that the system may be told
+// to sign in.
+func (t *trial) notifyDelivery(ctx context.Context, notifier simulator.Notifier, delivery *connector.Delivery) error {
+	if delivery.HTTP == nil {
 		return nil
 	}
 	base, err := t.sandbox.network.entrance(http.MethodPost, delivery.HTTP.Path)
 	if err != nil {
 		return err
 	}
-	endpoint := base + delivery.HTTP.Path
-	// Of a short host nobody but the cluster knows the domain, so the report cannot name the whole address.
-	if fullHost(endpoint) && len(t.status.Manual) > 0 && !t.instructed(endpoint) {
-		return fmt.Errorf("the registration's report does not tell to enter the endpoint %s", endpoint)
+	for _, scheme := range delivery.Verify.Schemes() {
+		consumer := simulator.Consumer{Endpoint: base + delivery.HTTP.Path, Client: t.client}
+		known, err := t.signIn(scheme, &consumer)
+		switch {
+		case err != nil:
+			return err
+		case !known:
+			continue
+		// Of a short host nobody but the cluster knows the domain, so the report cannot name the whole address.
+		case fullHost(base) && len(t.status.Manual) > 0 && !t.instructed(base+delivery.HTTP.Path):
+			return fmt.Errorf("the registration's report does not tell to enter the endpoint %s", base+delivery.HTTP.Path)
+		}
+		types := notifier.Types()
+		for _, legacy := range []bool{false, true} {
+			consumer.Legacy = legacy
+			if err := notifier.Connect(consumer); err != nil {
+				return err
+			}
+			if err := t.fireAll(ctx, notifier, types); err != nil {
+				return err
+			}
+			types = types[:1] // one shows that the older format, where there is one, is understood
+		}
 	}
+	return nil
+}
+
+// signIn tells the consumer how to prove the sender; known is false for schemes that need more than an address.
+func (t *trial) signIn(scheme connector.Verify, consumer *simulator.Consumer) (known bool, err error) {
 	in := t.own.Input()
-	user, err := delivery.Verify.Basic.Username.Text(in)
-	if err != nil {
-		return err
+	switch {
+	case scheme.Basic != nil:
+		if consumer.User, err = scheme.Basic.Username.Text(in); err != nil {
+			return false, err
+		}
+		consumer.Password, err = scheme.Basic.Password.Text(in)
+	case scheme.PathToken != nil:
+		token, problem := scheme.PathToken.Tokens[0].Text(in)
+		consumer.Endpoint, err = strings.TrimSuffix(consumer.Endpoint, "/")+"/"+url.PathEscape(token), problem
+	default:
+		return false, nil
 	}
-	password, err := delivery.Verify.Basic.Password.Text(in)
-	if err != nil {
-		return err
+	return err == nil, err
+}
+
+// errUnwanted says that the system has nobody to tell of something.
+var errUnwanted = errors.New("nobody asked the system for it")
+
+// fireAll lets something of each type happen in the system, one after the other. What nobody asked for, because the
+// parameters say so, need not arrive; but something has to.
+func (t *trial) fireAll(ctx context.Context, notifier simulator.Notifier, types []string) error {
+	var errs []error
+	unwanted := 0
+	for _, name := range types {
+		switch err := t.fire(ctx, notifier, name); {
+		case errors.Is(err, errUnwanted):
+			unwanted++
+		default:
+			errs = append(errs, err)
+		}
 	}
-	err = notifier.Connect(simulator.Consumer{Endpoint: endpoint, User: user, Password: password, Client: t.client, Legacy: legacy})
-	if err != nil {
-		return err
+	if unwanted == len(types) {
+		errs = append(errs, errUnwanted)
 	}
-	fullType := t.status.Events[0].Type
-	name := fullType[:strings.LastIndexByte(fullType, '.')] // without the version
-	known := len(notifier.Monitor())
+	return errors.Join(errs...)
+}
+
+// fire waits until what the system sends is accepted, and the events made of it are where a Subscription wants
+// them. How the system names a type, and what becomes of its id, is the definition's affair.
+func (t *trial) fire(ctx context.Context, notifier simulator.Notifier, name string) error {
+	known, published := len(notifier.Monitor()), len(t.sandbox.kyma.Events())
 	if err := notifier.Fire(ctx, simulator.Notification{Type: name}); err != nil {
 		return fmt.Errorf("the simulated system could not deliver %s: %w", name, err)
 	}
+	if len(notifier.Monitor()) == known {
+		return fmt.Errorf("event %s of the simulated system: %w", name, errUnwanted)
+	}
 	t.report.Notifications.Sent++
-	id := ""
-	err = t.wait(ctx, func() bool {
-		for _, sent := range notifier.Monitor()[known:] {
-			id = sent.ID
-			if sent.State == simulator.Delivered && t.workload.got(sent.ID) {
-				return true
-			}
+	problem := ""
+	err := t.wait(ctx, func() bool {
+		problem = undelivered(notifier.Monitor()[known:])
+		if problem == "" {
+			problem = t.missing(t.sandbox.kyma.Events()[published:])
 		}
-		return false
+		return problem == ""
 	})
 	if err != nil {
-		return fmt.Errorf("event %s (%s) of the simulated system did not reach its subscriber: %w", id, name, err)
+		return fmt.Errorf("event %s of the simulated system: %s; %w", name, problem, err)
 	}
 	t.report.Notifications.Delivered++
 	return nil
 }
 
-// fullHost says whether an address that the cluster serves has a host name with its domain.
-func fullHost(endpoint string) bool {
-	u, err := url.Parse(endpoint)
+// undelivered says what is wrong with what the system sent, or "".
+func undelivered(sent []simulator.Outbound) string {
+	for _, s := range sent {
+		if s.State != simulator.Delivered {
+			return fmt.Sprintf("its delivery is %s: status %d %s", s.State, s.Status, s.Error)
+		}
+	}
+	return ""
+}
+
+// missing says which of the published events did not reach a subscriber, or "".
+func (t *trial) missing(published []simulator.Published) string {
+	if len(published) == 0 {
+		return "it was delivered, but did not arrive in Kyma"
+	}
+	for _, p := range published {
+		switch {
+		case p.Dropped():
+			return fmt.Sprintf("it arrived in Kyma as %s, which the event catalog does not list", p.Event.Type)
+		case !t.workload.got(p.Event.ID):
+			return fmt.Sprintf("it arrived in Kyma as %s, but not at its subscriber", p.Event.Type)
+		}
+	}
+	return ""
+}
+
+// silent checks that a system at which the registration kept webhooks sends nothing any more.
+func (t *trial) silent(ctx context.Context) error {
+	notifier, ok := t.sandbox.system.(simulator.Notifier)
+	if !ok || !t.subscribes() || t.report.Notifications.Delivered == 0 {
+		return nil
+	}
+	known := len(notifier.Monitor())
+	// A system that has nobody to send to may say so.
+	_ = notifier.Fire(ctx, simulator.Notification{Type: notifier.Types()[0]})
+	if len(notifier.Monitor()) > known {
+		return errors.New("the system still sends events: a webhook is left there")
+	}
+	return nil
+}
+
+// fullHost says whether an address is one of the outside world: short hosts get their domain from the cluster.
+func fullHost(address string) bool {
+	u, err := url.Parse(address)
 	return err == nil && u.Scheme == "https" && strings.Contains(u.Hostname(), ".")
 }
 

@@ -140,6 +140,7 @@ type registrationReport struct {
 	Next     string `json:"next"`
 	APIs     APIs   `json:"apis"`
 	Services []struct {
+		ID      string `json:"id"`
 		Name    string `json:"name"`
 		Kind    string `json:"kind"`
 		Outcome string `json:"outcome"`
@@ -147,6 +148,7 @@ type registrationReport struct {
 		Reason  string `json:"reason"`
 		Next    string `json:"next"`
 		URL     string `json:"url"`
+		Target  string `json:"target"`
 	} `json:"services"`
 	Events []struct {
 		Type         string         `json:"type"`

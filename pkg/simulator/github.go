@@ -37,7 +37,8 @@ type github struct {
 	countedAt time.Time // when the current hour began
 }
 
-// newGithub needs token and owner; repository may be left out. system_url is https://api.github.com if it
+// newGithub needs token and owner. Without a repository, the organization has one called "simulated", which a
+// connector of the whole organization hears of. system_url is https://api.github.com if it
 // is empty. simulator_scopes are the token's scopes (default "repo,admin:org_hook"), simulator_rate_limit
 // is how many calls an hour are answered (default 5000).
 func newGithub(params map[string]string) (System, error) {
@@ -60,7 +61,7 @@ func newGithub(params map[string]string) (System, error) {
 	return &github{
 		host: host, prefix: strings.TrimSuffix(base.Path, "/"), token: params["token"], limit: limit,
 		scopes:      listOf(cmp.Or(params["simulator_scopes"], "repo,admin:org_hook")),
-		githubHooks: newGithubHooks(strings.TrimSuffix(address, "/"), params["owner"], params["repository"]),
+		githubHooks: newGithubHooks(strings.TrimSuffix(address, "/"), params["owner"], cmp.Or(params["repository"], "simulated")),
 	}, nil
 }
 
@@ -163,7 +164,7 @@ type githubHandler func(w http.ResponseWriter, r *http.Request, target *githubTa
 // ofRepository serves the one repository; others, and tokens with none of the scopes, see 404.
 func (g *github) ofRepository(scopes string, next githubHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		known := g.repository != nil && strings.EqualFold(r.PathValue("owner")+"/"+r.PathValue("repo"), g.repository.name)
+		known := strings.EqualFold(r.PathValue("owner")+"/"+r.PathValue("repo"), g.repository.name)
 		g.serve(w, r, known, scopes, g.repository, next)
 	}
 }

@@ -62,8 +62,10 @@ func githubEvents() []githubEvent {
 		return map[string]any{"number": pull(g, n, serial)["pull_request"].(map[string]any)["number"]}
 	}
 	branch := func(_ *githubHooks, _ Notification, serial int) map[string]any {
-		return map[string]any{"ref": fmt.Sprintf("feature-%d", serial), "ref_type": "branch", "master_branch": "main"}
+		return map[string]any{"ref": fmt.Sprintf("feature-%d", serial), "ref_type": "branch"}
 	}
+	// Only the creation of a branch names the default one.
+	main := func(*githubHooks, Notification, int) map[string]any { return map[string]any{"master_branch": "main"} }
 	push := func(_ *githubHooks, n Notification, serial int) map[string]any {
 		commit := map[string]any{"id": fmt.Sprintf("%040x", serial), "message": "Fix the bug", "timestamp": n.Time.UTC().Format(time.RFC3339), "author": map[string]any{"name": "octocat"}}
 		return map[string]any{"ref": "refs/heads/main", "before": fmt.Sprintf("%040x", serial-1), "after": commit["id"], "commits": []any{commit}, "head_commit": commit}
@@ -78,7 +80,7 @@ func githubEvents() []githubEvent {
 		{"pull_request", []string{"opened", "synchronize", "closed", "reopened"}, and(pull, number)},
 		{"pull_request_review", []string{"submitted", "edited", "dismissed"}, and(pull, only("review", map[string]any{"state": "approved", "user": user}))},
 		{"release", []string{"published"}, only("release", map[string]any{"tag_name": "v1.0.0", "name": "1.0.0"})},
-		{"create", nil, branch},
+		{"create", nil, and(branch, main)},
 		{"delete", nil, branch},
 		{"fork", nil, only("forkee", map[string]any{"full_name": "octocat/fork"})},
 		{"star", []string{"created", "deleted"}, star},
@@ -125,9 +127,6 @@ func (g *githubHooks) Types() []string {
 func (g *githubHooks) Fire(ctx context.Context, n Notification) error {
 	if _, err := g.outbox.connected(); err != nil {
 		return err
-	}
-	if g.repository == nil {
-		return errors.New("fire: the simulated organization has no repository in which something could happen: set the parameter repository")
 	}
 	event, action, err := g.event(n.Type)
 	if err != nil {

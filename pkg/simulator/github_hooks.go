@@ -76,7 +76,7 @@ type githubDelivery struct {
 type githubHooks struct {
 	outbox       *outbox
 	organization *githubTarget
-	repository   *githubTarget // nil if there is none
+	repository   *githubTarget
 
 	serial atomic.Int64 // numbers what happens
 	mutex  sync.Mutex   // guards the hooks
@@ -89,13 +89,11 @@ func newGithubHooks(api, owner, repository string) *githubHooks {
 		kind: "organization", name: owner, id: 9919, url: api + "/orgs/" + owner,
 		view: map[string]any{"login": owner, "id": 9919, "url": api + "/orgs/" + owner, "description": "A simulated organization"},
 	}}
-	if repository != "" {
-		name := owner + "/" + repository
-		g.repository = &githubTarget{kind: "repository", name: name, id: 1296269, url: api + "/repos/" + name, view: map[string]any{
-			"id": 1296269, "name": repository, "full_name": name, "private": true, "owner": account, "default_branch": "main",
-			"html_url": "https://github.com/" + name, "url": api + "/repos/" + name,
-		}}
-	}
+	name := owner + "/" + repository
+	g.repository = &githubTarget{kind: "repository", name: name, id: 1296269, url: api + "/repos/" + name, view: map[string]any{
+		"id": 1296269, "name": repository, "full_name": name, "private": true, "owner": account, "default_branch": "main",
+		"html_url": "https://github.com/" + name, "url": api + "/repos/" + name,
+	}}
 	g.serial.Store(1346)
 	g.outbox = newOutbox(sending{subscribed: true, attempts: 1, tried: g.tried})
 	return g
@@ -375,9 +373,6 @@ func (g *githubHooks) tried(e *outboundEvent, a attempt) {
 		d.status = "Invalid HTTP Response: " + strconv.Itoa(a.status)
 	}
 	for _, target := range []*githubTarget{g.organization, g.repository} {
-		if target == nil {
-			continue
-		}
 		for _, h := range target.hooks {
 			if slices.Contains(h.deliveries, d) {
 				h.last = map[string]any{"code": d.code, "status": strings.ToLower(cmp.Or(http.StatusText(d.code), "connection_error")), "message": d.status}

@@ -319,6 +319,9 @@ func TestGitHubWithoutAWayOut(t *testing.T) {
 	require.NoError(t, github.Fire(t.Context(), simulator.Notification{Type: "push"}))
 	eventually(t, func() bool { return strings.Join(states(github), " ") == "failed failed failed" })
 
-	alone, _ := newGithub(t, "repository", "")
-	assert.ErrorContains(t, alone.Fire(t.Context(), simulator.Notification{Type: "push"}), "set the parameter repository")
+	alone, address := newGithub(t, "repository", "")
+	heard := newInbox(t)
+	hook(t, address, "/orgs/acme", heard.URL, `["push"]`, "")
+	require.NoError(t, alone.Fire(t.Context(), simulator.Notification{Type: "push"}))
+	eventually(t, func() bool { return strings.Join(states(alone), " ") == "delivered delivered" })
 }
