@@ -1,0 +1,83 @@
+package addonctl
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox"
+	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
+)
+
+// What a form can choose, and what could not be verified about a system, is tried in each of its positions.
+func TestTryConnectorsWithOtherParameters(t *testing.T) {
+	all := func(r *sandbox.Report) bool {
+		return r.Notifications.Sent > 1 && r.Notifications.Delivered == r.Notifications.Sent
+	}
+	none := func(r *sandbox.Report) bool { return r.Notifications.Sent == 0 }
+	for name, tt := range map[string]struct {
+		addon         string
+		parameters    map[string]string
+		notifications func(*sandbox.Report) bool
+	}{
+		"Qualtrics with what is wanted":           {"qualtrics-connector", map[string]string{"webhook_mode": "dynamic"}, all},
+		"Qualtrics with subscriptions by others":  {"qualtrics-connector", map[string]string{"webhook_mode": "none"}, none},
+		"GitHub with an organization":             {"github-connector", map[string]string{"repository": ""}, all},
+		"GitHub with what is wanted":              {"github-connector", map[string]string{"webhook_mode": "dynamic"}, all},
+		"GitHub with some events":                 {"github-connector", map[string]string{"events": "push, issues"}, all},
+		"GitHub with a webhook by others":         {"github-connector", map[string]string{"webhook_mode": "none"}, none},
+		"GitHub with an enterprise server":        {"github-connector", map[string]string{"system_url": "https://github.example.com/api/v3"}, all},
+		"Litmos with another region":              {"litmos-connector", map[string]string{"system_url": "https://api.litmoseu.com/v1.svc"}, all},
+		"Litmos with credentials of the operator": {"litmos-connector", map[string]string{"event_user": "me", "event_password": "my-event-password", "event_token": "a-token-of-more-than-32-characters"}, all},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("TMPDIR", t.TempDir())
+			report := sandbox.Try(t.Context(), *newTrialWith(t, tt.addon, tt.parameters))
+			assert.True(t, report.OK, report.Problems)
+			assert.True(t, tt.notifications(report), report.Notifications)
+		})
+	}
+}
+
+// newTrialWith is what the command would run with a file of parameters: the samples' own with changes, of which an
+// empty one leaves the field empty.
+func newTrialWith(t *testing.T, addon string, changes map[string]string) *sandbox.Trial {
+	t.Helper()
+	o := &tryOptions{addon: addon, plan: "default", kyma: string(simulator.Current), binDir: binaries(t), once: true}
+	trial, err := o.trial(&Context{})
+	require.NoError(t, err)
+	values := maps.Clone(trial.Parameters)
+	maps.Copy(values, changes)
+	maps.DeleteFunc(values, func(_, value string) bool { return value == "" })
+	data, err := yaml.Marshal(values)
+	require.NoError(t, err)
+	o.params = filepath.Join(t.TempDir(), "params.yaml")
+	require.NoError(t, os.WriteFile(o.params, data, 0o600))
+	trial, err = o.trial(&Context{})
+	require.NoError(t, err)
+	return trial
+}
+
+// Each simulated system demands what the real one does.
+func TestTryConnectorsWithAWrongSecret(t *testing.T) {
+	for addon, parameter := range map[string]string{
+		"qualtrics-connector": "api_key",
+		"github-connector":    "token",
+		"litmos-connector":    "apikey",
+	} {
+		t.Run(addon, func(t *testing.T) {
+			t.Setenv("TMPDIR", t.TempDir())
+			trial := newTrialWith(t, addon, nil)
+			trial.Parameters[parameter] = "another" // the system's, which is not what the form was filled in with
+			report := sandbox.Try(t.Context(), *trial)
+			assert.False(t, report.OK)
+			assert.Contains(t, strings.Join(report.Problems, "\n"), "the system refuses the credentials (next: check the parameter \""+parameter+"\")")
+		})
+	}
+}
