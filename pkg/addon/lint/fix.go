@@ -73,6 +73,22 @@ func (f *fixer) parameters(repo *addon.Repository, name string) error {
 	if _, err := f.root.Stat(path.Join(addon.ChartsDir, a.Key)); err == nil {
 		chart = path.Join(addon.ChartsDir, a.Key)
 	}
+	documents := []string{systemPage(d)}
+	if tree, err := repo.Read(name); err == nil {
+		for file := range tree.All() {
+			if isDocument(file) {
+				documents = append(documents, path.Join(at, file))
+			}
+		}
+	}
+	for _, document := range documents {
+		if _, err := f.root.Stat(document); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := f.write(document, func(is []byte) ([]byte, error) { return withTables(is, parameters, d) }); err != nil {
+			return err
+		}
+	}
 	for _, follows := range parameterFiles() {
 		full := path.Join(chart, follows.file)
 		if _, err := f.root.Stat(full); follows.optional && errors.Is(err, fs.ErrNotExist) {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -118,7 +120,43 @@ func definitionRules() []Rule {
 				return problems
 			},
 		},
+		{
+			ID: "DEF006", Severity: Warning, Suite: SuiteDefinition, Fixable: true,
+			Summary: "tables of parameters and events in documents are those that the definition makes",
+			Effect:  "readers look for fields and events that do not exist, and do not find those that do",
+			Next:    "run addonctl lint --fix",
+			addon:   func(c *addonContext) []problem { return c.checkTables() },
+		},
 	}
+}
+
+// checkTables looks at the add-on's documents and at the page of its system.
+func (c *addonContext) checkTables() []problem {
+	d, err := c.definition()
+	if err != nil {
+		return nil
+	}
+	var problems []problem
+	check := func(name string, is []byte) {
+		want, err := withTables(is, parametersOf(c.parsed, d), d)
+		switch {
+		case err != nil:
+			problems = append(problems, problem{path: name, message: oneLine(err)})
+		case !bytes.Equal(is, want):
+			problems = append(problems, problem{path: name, message: "a table differs from the definition"})
+		}
+	}
+	for name, data := range c.tree.All() {
+		if isDocument(name) {
+			check(name, data)
+		}
+	}
+	if c.repo != nil {
+		if data, err := os.ReadFile(filepath.Join(c.repo.Dir(), filepath.FromSlash(systemPage(d)))); err == nil {
+			check(path.Join("..", "..", systemPage(d)), data)
+		}
+	}
+	return problems
 }
 
 // difference names the fields in which two forms differ.
