@@ -611,9 +611,11 @@ type RelayMap struct {
 
 // Manual is one thing that a person has to do at the system.
 type Manual struct {
-	ID    string  `json:"id"`
-	Title string  `json:"title"`
-	Steps []Value `json:"steps"`
+	ID    string `json:"id"`
+	Title string `json:"title"`
+	// Enabled leaves it out where it evaluates to false.
+	Enabled Value   `json:"enabled,omitempty" scope:"parameters" kind:"bool"`
+	Steps   []Value `json:"steps"`
 }
 
 // Duration is a time.Duration written as in Go: 1h, 500ms.

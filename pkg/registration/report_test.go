@@ -161,6 +161,10 @@ manual:
   - id: events
     title: Let the shop send events
     steps: ['=callback']
+  - id: others
+    title: What nobody has to do here
+    enabled: '=param("event_user") != "shop"'
+    steps: [Nothing]
 `
 	for callback, want := range map[string]string{
 		"https://shop.kyma.example.com/": "https://shop.kyma.example.com/shop",

@@ -529,6 +529,9 @@ func (r *run) tell() {
 	in.SecretRef = r.SecretRef
 	for _, m := range r.Definition.Manual {
 		e := system.Evaluator{In: in}
+		if enabled, err := m.Enabled.Bool(in, true); err == nil && !enabled {
+			continue
+		}
 		manual := ManualReport{ID: m.ID, Title: m.Title, Steps: []string{}}
 		for _, step := range m.Steps {
 			manual.Steps = append(manual.Steps, e.Text(step))
