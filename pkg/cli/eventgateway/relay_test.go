@@ -32,9 +32,12 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
 )
 
-const cdp = "../../connector/testdata/drafts/cdp/connector.yaml"
+const cdp = charts + "/cdp-connector/files/connector.yaml"
 
-// platform is the simulated system of the draft, which events are sent to, with its parameters.
+// dataEvent is what events are sent to, as the path of the form's listener URL.
+const dataEvent = "/api/businessunits/4_sampleBusinessUnit/applications/HOxmZ9IsampleApplicat/dataevents/HPq2V8sampleDataEvent"
+
+// platform is the simulated system that events are sent to, with the connector's parameters.
 type platform struct {
 	simulator.System
 	server *httptest.Server
@@ -44,11 +47,11 @@ type platform struct {
 func newPlatform(t *testing.T, changes map[string]string) *platform {
 	t.Helper()
 	p := &platform{params: map[string]string{}}
-	data, err := os.ReadFile(filepath.Join(filepath.Dir(cdp), "samples", "params.yaml"))
+	data, err := os.ReadFile(filepath.Join(filepath.Dir(cdp), "..", "samples", "params.yaml"))
 	require.NoError(t, err)
 	require.NoError(t, yaml.Unmarshal(data, &p.params))
 	p.server = httptest.NewUnstartedServer(nil)
-	p.params["system_url"] = "https://" + p.server.Listener.Addr().String()
+	p.params["listener_url"] = "https://" + p.server.Listener.Addr().String() + dataEvent + "/event"
 	maps.Copy(p.params, changes)
 	p.System, err = simulator.NewSystem("cdp", p.params)
 	require.NoError(t, err)
@@ -103,7 +106,7 @@ func (r *running) post(t *testing.T, address string, e event.Event) answer {
 // order is the payload of one.
 func order(code string) string { return fmt.Sprintf(`{"orderCode":%q,"total":10}`, code) }
 
-// args start the draft's gateway with a buffer, and a target for what the system sends.
+// relayArgs start the connector's gateway with a buffer, and a target for what the system sends.
 func relayArgs(t *testing.T, p *platform, sink *target, buffer string) []string {
 	t.Helper()
 	args := []string{"--connector", cdp, "--params", p.file(t), "--sink-kind", "cloudevents", "--sink-url", sink.URL, "--buffer", buffer}
@@ -372,7 +375,7 @@ func TestRelayCheck(t *testing.T) {
 	assert.Zero(t, code, errs)
 	assert.Equal(t, `relay: ingest
 event: order.created.v1
-call: POST `+p.params["system_url"]+`/api/businessunits/4_sampleBusinessUnit/applications/HOxmZ9IsampleApplicat/dataevents/HOxmZ9IsampleDataEven/event
+call: POST `+p.params["listener_url"]+`
 body:
 {
   "orderCode": "1",
