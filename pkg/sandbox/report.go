@@ -26,6 +26,8 @@ type Report struct {
 	Samples []SampleResult `json:"samples"`
 	// Notifications are events that the simulated system sent by itself.
 	Notifications Notifications `json:"notifications"`
+	// Relayed counts events of Kyma that were published for the system.
+	Relayed Relayed `json:"relayed,omitzero"`
 	// Calls are calls of registered APIs, as a workload makes them.
 	Calls []Call `json:"calls"`
 	// Left names what the removal left behind.
@@ -113,6 +115,14 @@ type SampleResult struct {
 type Notifications struct {
 	Sent      int `json:"sent"`
 	Delivered int `json:"delivered"`
+}
+
+// Relayed counts events of Kyma that were published for the system: Sent are those that it got, HeldBack those
+// that it did not get and was not to get.
+type Relayed struct {
+	Published int `json:"published"`
+	Sent      int `json:"sent"`
+	HeldBack  int `json:"heldBack"`
 }
 
 // Call is one call of a registered API through the simulated Application Gateway.

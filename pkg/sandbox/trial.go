@@ -32,7 +32,9 @@ type Trial struct {
 	// Definition is the add-on's connector definition.
 	Definition *connector.Definition
 	// Samples are its recorded deliveries, signed with SampleParams.
-	Samples      []sample.Sample
+	Samples []sample.Sample
+	// Relayed are events of Kyma that the system must get, or must not.
+	Relayed      []sample.Relayed
 	SampleParams map[string]string
 	// Progress is told about each step when it is done. It may be nil.
 	Progress func(Step)
@@ -104,6 +106,9 @@ func (t *trial) check(ctx context.Context) {
 	}
 	t.step(ctx, "send the sample deliveries", t.sendSamples)
 	t.step(ctx, "let the system send events", t.notify)
+	if len(t.Definition.Relay) > 0 {
+		t.step(ctx, "let Kyma send events", t.relay)
+	}
 	t.step(ctx, "helm test", t.hooks("test"))
 	t.step(ctx, "look after the pods", func(context.Context) (string, error) { return "none has ended", t.sandbox.crashed() })
 }

@@ -132,6 +132,10 @@ func (o *tryOptions) trial(c *Context) (*sandbox.Trial, error) {
 	if err != nil {
 		return nil, err
 	}
+	relayed, err := sample.LoadRelayed(a.Samples().FS())
+	if err != nil {
+		return nil, err
+	}
 	sampleParams, err := sample.Params(a.Samples().FS())
 	if err != nil {
 		return nil, err
@@ -161,7 +165,7 @@ func (o *tryOptions) trial(c *Context) (*sandbox.Trial, error) {
 			Release: release, System: definition.Metadata.Name, Parameters: values, Secrets: resolved.Secrets(),
 			Generation: generation, Binaries: binDir, Keep: o.keep, Log: slog.New(slog.DiscardHandler),
 		},
-		Addon: a.Name(), Definition: definition, Samples: samples, SampleParams: sampleParams,
+		Addon: a.Name(), Definition: definition, Samples: samples, Relayed: relayed, SampleParams: sampleParams,
 	}, nil
 }
 
