@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,12 @@ func (t *trial) callAPIs(ctx context.Context) (string, error) {
 // where it says nothing of that kind.
 func (t *trial) probedPath(id, target string) string {
 	i := slices.IndexFunc(t.Definition.APIs, func(a connector.API) bool { return a.ID == id && a.Discover == nil })
+	in := t.own.Input()
+	if i < 0 {
+		// A discovered one: all that is known of its item is the id.
+		i = slices.IndexFunc(t.Definition.APIs, func(a connector.API) bool { return a.Discover != nil })
+		in.Item, _ = json.Marshal(map[string]string{"id": id})
+	}
 	if i < 0 {
 		return ""
 	}
@@ -41,7 +48,7 @@ func (t *trial) probedPath(id, target string) string {
 	if probe == nil || !probe.Path.IsSet() || probe.Method != "" && probe.Method != http.MethodGet {
 		return ""
 	}
-	path, err := probe.Path.Text(t.own.Input())
+	path, err := probe.Path.Text(in)
 	if err != nil {
 		return ""
 	}
