@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/provision"
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/sample"
@@ -26,6 +29,9 @@ func (t *trial) relay(ctx context.Context) (string, error) {
 	}
 	if len(t.Relayed) == 0 {
 		return "", errors.New("the definition has a relay, but no sample (*.relayed.json) shows what it sends")
+	}
+	if err := t.subscribeRelays(ctx); err != nil {
+		return "", err
 	}
 	var errs []error
 	for _, r := range t.Relayed {
@@ -44,12 +50,9 @@ func (t *trial) relayOne(ctx context.Context, system simulator.Ingester, r sampl
 	if relay == nil {
 		return fmt.Errorf("no relay takes events of type %s", r.Event.FullType())
 	}
-	source, err := relay.From.Source.Text(t.own.Input())
+	source, err := t.sourceOf(relay)
 	if err != nil {
 		return err
-	}
-	if source == "" {
-		source = t.app
 	}
 	known := len(system.Ingested())
 	before := t.sandbox.kyma.Counts()
@@ -82,6 +85,58 @@ func (t *trial) relayOne(ctx context.Context, system simulator.Ingester, r sampl
 		return fmt.Errorf("the simulated system got it %d times", len(got))
 	default:
 		t.report.Relayed.Sent++
+	}
+	return nil
+}
+
+// sourceOf is the Application whose events a relay takes.
+func (t *trial) sourceOf(relay *connector.Relay) (string, error) {
+	source, err := relay.From.Source.Text(t.own.Input())
+	if source == "" {
+		source = t.app
+	}
+	return source, err
+}
+
+// subscribeRelays makes the Subscriptions that the release cannot make by itself: before v1alpha2 the operator
+// does, since two kinds have that name there.
+func (t *trial) subscribeRelays(ctx context.Context) error {
+	has := func(m provision.Manifest) bool { return m.Kind == "Subscription" }
+	if t.Generation != simulator.Old || slices.ContainsFunc(t.Release.Manifests, has) {
+		return nil
+	}
+	service := slices.IndexFunc(t.sandbox.objects.services, func(s *corev1.Service) bool { return strings.HasSuffix(s.Name, "-relay") })
+	if service < 0 {
+		return errors.New("the release has no Service for the relay")
+	}
+	for i := range t.Definition.Relay {
+		relay := &t.Definition.Relay[i]
+		source, err := t.sourceOf(relay)
+		if err != nil {
+			return err
+		}
+		types, err := relay.From.Types.List(t.own.Input())
+		if err != nil {
+			return err
+		}
+		filters := []any{}
+		for _, name := range types {
+			filters = append(filters, map[string]any{
+				"eventSource": map[string]any{"property": "source", "type": "exact", "value": ""},
+				"eventType":   map[string]any{"property": "type", "type": "exact", "value": typePrefix + event.CleanApplication(source) + "." + strings.TrimSpace(name)},
+			})
+		}
+		o := map[string]any{
+			"apiVersion": "eventing.kyma-project.io/v1alpha1", "kind": "Subscription",
+			"metadata": map[string]any{"name": workloadName + "-relay-" + relay.Name, "namespace": t.Release.Namespace},
+			"spec": map[string]any{
+				"sink":   "http://" + t.sandbox.objects.services[service].Name + "." + t.Release.Namespace + ".svc.cluster.local" + relay.From.Path,
+				"filter": map[string]any{"filters": filters}, "protocol": "",
+			},
+		}
+		if err := t.applyObject(ctx, o); err != nil {
+			return err
+		}
 	}
 	return nil
 }
