@@ -13,6 +13,9 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 )
 
+// withoutCredentials is what the report says of an API to which Kyma cannot sign in.
+const withoutCredentials = "registered without credentials"
+
 // callAPIs calls every registered API through the simulated Application Gateway: at the path that the definition
 // probes it by, since many an API has nothing at its root.
 func (t *trial) callAPIs(ctx context.Context) (string, error) {
@@ -24,6 +27,9 @@ func (t *trial) callAPIs(ctx context.Context) (string, error) {
 		address := s.URL + t.probedPath(s.ID, s.Target)
 		status, err := t.callAPI(ctx, address)
 		t.report.Calls = append(t.report.Calls, Call{API: s.Name, URL: address, Status: status})
+		if unsigned := strings.Contains(s.Note, withoutCredentials); unsigned && status == http.StatusUnauthorized {
+			continue // as the report says: who calls it has to sign in
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s at %s: %w", s.Name, address, err))
 		}

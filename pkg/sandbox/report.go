@@ -159,6 +159,7 @@ type registrationReport struct {
 		Next    string `json:"next"`
 		URL     string `json:"url"`
 		Target  string `json:"target"`
+		Note    string `json:"note"`
 	} `json:"services"`
 	Events []struct {
 		Type         string         `json:"type"`
