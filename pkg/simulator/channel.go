@@ -386,7 +386,7 @@ func fetchToken(ctx context.Context, consumer Consumer) (string, time.Duration, 
 		ExpiresIn   int    `json:"expires_in"`
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", 0, fmt.Errorf("token endpoint: it answers %s", resp.Status)
+		return "", 0, &refusal{what: "token endpoint: it answers", status: resp.StatusCode}
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&answer); err != nil || answer.AccessToken == "" || !strings.EqualFold(answer.TokenType, "bearer") {
 		return "", 0, errors.New("token endpoint: its answer has no access_token of token_type Bearer")
@@ -397,27 +397,14 @@ func fetchToken(ctx context.Context, consumer Consumer) (string, time.Duration, 
 // dial connects with the token, which is only looked at now: a connection may outlive it.
 func (c *channel) dial(ctx context.Context, consumer Consumer, token string) (*mqtt.Conn, error) {
 	m := consumer.Messaging
-	//nolint:bodyclose // the library closes it
-	ws, resp, err := websocket.Dial(ctx, consumer.Endpoint, &websocket.DialOptions{
-		HTTPClient: consumer.Client, HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}, Subprotocols: []string{m.Subprotocol},
-	})
+	conn, err := dialMQTT(ctx, c.context, consumer, "Bearer "+token, c.name)
 	if err != nil {
-		if resp == nil {
-			return nil, fmt.Errorf("WebSocket: %w", err)
+		if errors.As(err, new(*refusal)) {
+			c.mu.Lock()
+			c.token = "" // the next attempt fetches a new one
+			c.mu.Unlock()
 		}
-		c.mu.Lock()
-		c.token = "" // the next attempt fetches a new one
-		c.mu.Unlock()
-		return nil, fmt.Errorf("WebSocket: the server answers %s", resp.Status)
-	}
-	if ws.Subprotocol() != m.Subprotocol {
-		_ = ws.CloseNow()
-		return nil, fmt.Errorf("WebSocket: the server does not agree to the subprotocol %s", m.Subprotocol)
-	}
-	stream := frames{Conn: websocket.NetConn(c.context, ws, websocket.MessageBinary), ws: ws, size: m.FrameSize}
-	conn, err := mqtt.Connect(ctx, stream, mqtt.Options{ClientID: c.name, KeepAlive: m.KeepAlive, Timeout: outboundTimeout})
-	if err != nil {
-		return nil, fmt.Errorf("MQTT: %w", err)
+		return nil, err
 	}
 	if m.Subscribe {
 		if err := conn.Subscribe(ctx, c.nextID(), c.name+"/#"); err != nil {
@@ -426,6 +413,41 @@ func (c *channel) dial(ctx context.Context, consumer Consumer, token string) (*m
 		}
 	}
 	return conn, nil
+}
+
+// dialMQTT connects with the Authorization header that is given. ctx bounds connecting, life the connection.
+func dialMQTT(ctx, life context.Context, consumer Consumer, authorization, clientID string) (*mqtt.Conn, error) {
+	m := consumer.Messaging
+	//nolint:bodyclose // the library closes it
+	ws, resp, err := websocket.Dial(ctx, consumer.Endpoint, &websocket.DialOptions{
+		HTTPClient: consumer.Client, HTTPHeader: http.Header{"Authorization": {authorization}}, Subprotocols: []string{m.Subprotocol},
+	})
+	if err != nil {
+		if resp == nil {
+			return nil, fmt.Errorf("WebSocket: %w", err)
+		}
+		return nil, &refusal{what: "WebSocket: the server answers", status: resp.StatusCode}
+	}
+	if ws.Subprotocol() != m.Subprotocol {
+		_ = ws.CloseNow()
+		return nil, fmt.Errorf("WebSocket: the server does not agree to the subprotocol %s", m.Subprotocol)
+	}
+	stream := frames{Conn: websocket.NetConn(life, ws, websocket.MessageBinary), ws: ws, size: m.FrameSize}
+	conn, err := mqtt.Connect(ctx, stream, mqtt.Options{ClientID: clientID, KeepAlive: m.KeepAlive, Timeout: outboundTimeout})
+	if err != nil {
+		return nil, fmt.Errorf("MQTT: %w", err)
+	}
+	return conn, nil
+}
+
+// refusal is an answer that lets a client no further.
+type refusal struct {
+	what   string
+	status int
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("%s %d %s", r.what, r.status, http.StatusText(r.status))
 }
 
 // frames writes a stream of bytes as frames.
@@ -468,7 +490,7 @@ func (c *channel) nextID() uint16 {
 // publish sends the first event of the queue once.
 func (c *channel) publish(conn *mqtt.Conn, consumer Consumer, e *channelEvent) error {
 	m := &e.message
-	m.QoS = map[Quality]byte{AtMostOnce: 0, AtLeastOnce: 1, ExactlyOnce: 2}[consumer.Messaging.Quality]
+	m.QoS = consumer.Messaging.Quality.level()
 	if m.ID == 0 {
 		m.ID = c.nextID()
 	}
