@@ -47,13 +47,8 @@ func (t *trial) sendSample(ctx context.Context, s sample.Sample, from *connector
 		return result
 	}
 	result.Signed = signed
-	base, err := t.sandbox.network.entrance(s.Request.Method, s.Request.Path())
-	if err != nil {
-		result.Problem = err.Error()
-		return result
-	}
 	before := len(t.sandbox.kyma.Events())
-	answer, err := request.Send(ctx, t.client, base)
+	answer, err := t.send(ctx, request)
 	if err != nil {
 		result.Problem = err.Error()
 		return result
@@ -76,6 +71,22 @@ func (t *trial) sendSample(ctx context.Context, s sample.Sample, from *connector
 		result.Delivered++
 	}
 	return result
+}
+
+// send sends the delivery the way that it takes in.
+func (t *trial) send(ctx context.Context, r sample.Request) (sample.Answer, error) {
+	if delivery := sample.Delivery(t.Definition, r); delivery != nil && delivery.MQTT != nil {
+		endpoint, tokenEndpoint, err := t.messaging(delivery)
+		if err != nil {
+			return sample.Answer{}, err
+		}
+		return r.Publish(ctx, t.client, endpoint, tokenEndpoint)
+	}
+	base, err := t.sandbox.network.entrance(r.Method, r.Path())
+	if err != nil {
+		return sample.Answer{}, err
+	}
+	return r.Send(ctx, t.client, base)
 }
 
 // arrives waits until the event is published as expected and its subscriber has it.

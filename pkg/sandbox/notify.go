@@ -68,6 +68,9 @@ func (t *trial) askForEvents(ctx context.Context) error {
 // notifyDelivery sends to a delivery that a person enters at the system, in every way that the system may be told
 // to sign in.
 func (t *trial) notifyDelivery(ctx context.Context, notifier simulator.Notifier, delivery *connector.Delivery) error {
+	if delivery.MQTT != nil && delivery.Token != nil {
+		return t.notifyByMessages(ctx, notifier, delivery)
+	}
 	if delivery.HTTP == nil {
 		return nil
 	}

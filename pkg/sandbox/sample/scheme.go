@@ -50,6 +50,8 @@ func schemeOf(d *connector.Delivery, v connector.Verify) *scheme {
 		return standardWebhooks(v.StandardWebhooks)
 	case v.PathToken != nil:
 		return pathToken(d, v.PathToken)
+	case v.Token != nil && d.Token != nil:
+		return client(d.Token)
 	}
 	return nil
 }

@@ -51,6 +51,12 @@ func Delivery(d *connector.Definition, r Request) *connector.Delivery {
 	path := r.Path()
 	for i := range d.Deliveries {
 		h := d.Deliveries[i].HTTP
+		if r.Message() {
+			if d.Deliveries[i].MQTT != nil {
+				return &d.Deliveries[i]
+			}
+			continue
+		}
 		if h == nil {
 			continue
 		}
