@@ -243,6 +243,10 @@ type definition struct {
 	Parameters map[string]struct {
 		Kind string `json:"kind"`
 	} `json:"parameters"`
+	Deliveries []struct {
+		Name string         `json:"name"`
+		MQTT map[string]any `json:"mqtt"`
+	} `json:"deliveries"`
 }
 
 func readDefinition(t *testing.T, dir string) definition {
