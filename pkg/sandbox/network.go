@@ -150,11 +150,11 @@ func (n *network) exposure(method, path string) *exposure {
 	return nil
 }
 
-// local is the address on this machine behind the entrance of deliveries to a path, for people with curl;
+// local is the address on this machine behind the entrance of requests to a path, for people with curl;
 // empty where there is none.
-func (n *network) local(path string) string {
+func (n *network) local(method, path string) string {
 	n.mu.Lock()
-	e := n.exposure(http.MethodPost, path)
+	e := n.exposure(method, path)
 	n.mu.Unlock()
 	if e == nil {
 		return ""

@@ -47,6 +47,12 @@ func (t *trial) running() *Running {
 	}
 	for i := range t.Definition.Deliveries {
 		d := &t.Definition.Deliveries[i]
+		if d.MQTT != nil {
+			if endpoint, _, err := t.messaging(d); err == nil {
+				r.Deliveries = append(r.Deliveries, Entrance{Name: d.Name, URL: endpoint, Local: t.sandbox.network.local(http.MethodGet, "/")})
+			}
+			continue
+		}
 		if d.HTTP == nil {
 			continue
 		}
@@ -54,7 +60,7 @@ func (t *trial) running() *Running {
 		if err != nil {
 			continue // said before, when the samples were sent
 		}
-		e := Entrance{Name: d.Name, URL: url + d.HTTP.Path, Local: t.sandbox.network.local(d.HTTP.Path), Path: d.HTTP.Path}
+		e := Entrance{Name: d.Name, URL: url + d.HTTP.Path, Local: t.sandbox.network.local(http.MethodPost, d.HTTP.Path), Path: d.HTTP.Path}
 		if d.Verify.Basic != nil {
 			user, password := t.parameterFile(d.Verify.Basic.Username), t.parameterFile(d.Verify.Basic.Password)
 			e.Curl = fmt.Sprintf(`curl -i -u "$(cat %s):$(cat %s)" -H 'Content-Type: application/json' -d @FILE %s%s`, user, password, e.Local, e.Path)

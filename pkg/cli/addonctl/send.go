@@ -36,7 +36,8 @@ func NewSend(c *Context) *cobra.Command {
 		Short: "Send sample deliveries to a gateway",
 		Long: `Send one sample delivery of an add-on, or all of them in order, to any gateway. A sample that proves its
 sender under the samples' own parameters is signed again with those of --params; one that is wrong on
-purpose stays wrong. Values come from files only, never from the command line.
+purpose stays wrong. Values come from files only, never from the command line. Messages by MQTT go to
+--url, too, under the hosts that the definition makes of the parameters.
 
 Exit code 0: each answer is the one that the sample wants (with --file: any 2xx). 1: one is not.`,
 		Example: `  addonctl send acme-connector --url https://try-webhook.example.com --params params.yaml
@@ -72,7 +73,7 @@ func (o *sendOptions) run(ctx context.Context, c *Context) error {
 		if err != nil {
 			return cli.Config(fmt.Errorf("sample %s: %w", s.Name, err))
 		}
-		answer, err := request.Send(ctx, client, o.url)
+		answer, err := o.deliver(ctx, client, definition, to, request)
 		if err != nil {
 			return fmt.Errorf("sample %s: %w", s.Name, err)
 		}

@@ -179,7 +179,12 @@ func TestTryNoticesWhatIsWrong(t *testing.T) {
 // newTrial is what the command would run.
 func newTrial(t *testing.T, plan string) *sandbox.Trial {
 	t.Helper()
-	o := &tryOptions{addon: tried, plan: plan, kyma: string(simulator.Current), binDir: binaries(t), once: true}
+	return newTrialOf(t, tried, plan)
+}
+
+func newTrialOf(t *testing.T, addon, plan string) *sandbox.Trial {
+	t.Helper()
+	o := &tryOptions{addon: addon, plan: plan, kyma: string(simulator.Current), binDir: binaries(t), once: true}
 	trial, err := o.trial(&Context{})
 	require.NoError(t, err)
 	return trial
