@@ -162,11 +162,17 @@ func (r *run) load(ctx context.Context) {
 	}
 }
 
+// saveTimeout is the time for keeping the state, even where that for the run is over: without it, webhooks that
+// were made are made again.
+const saveTimeout = 15 * time.Second
+
 // save keeps the state where it changed.
 func (r *run) save(ctx context.Context) {
 	if !r.known || r.DryRun || r.Verify || r.state.equal(r.loaded) {
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
 	if err := r.State.Save(ctx, r.state.clone()); err != nil {
 		r.note("the state of the webhooks could not be saved, so that the next run makes some of them anew: %v", err)
 		return

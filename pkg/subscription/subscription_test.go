@@ -1,7 +1,9 @@
 package subscription_test
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -493,6 +495,26 @@ func TestKilledAtEveryWrite(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestWhatWasMadeIsOnRecordWhenTheTimeIsOver(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, perTopic)
+	ctx, cancel := context.WithCancel(t.Context())
+	f.shop.before = func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && f.shop.writes == 1 {
+			_, _ = io.Copy(io.Discard, r.Body) // or the server does not notice that nobody waits any more
+			cancel()
+			<-r.Context().Done()
+		}
+	}
+	report := subscription.Run(ctx, f.options, f.deps)
+	assert.Equal(t, registration.ClassUnreachable, report.Items[1].Class)
+	assert.Equal(t, 1, f.state.saves)
+	f.shop.before = nil
+	_, rows := f.run(t)
+	assert.Contains(t, rows, "unchanged orders/created", "it is not made again")
+	f.settled(t)
 }
 
 func TestRemoval(t *testing.T) {

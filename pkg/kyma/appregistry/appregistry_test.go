@@ -616,3 +616,11 @@ func TestAddressOfTheRegistry(t *testing.T) {
 	_, err = appregistry.New(appregistry.Options{URL: "http://registry.example:8081/other/v1/metadata/services", Application: "shop", Instance: instance})
 	require.ErrorContains(t, err, `the registry's address is that of the application "other", but the application's parameter says "shop"`)
 }
+
+func TestCertificatesAreRefusedBeforehand(t *testing.T) {
+	t.Parallel()
+	catalog, err := appregistry.New(appregistry.Options{URL: "http://registry.example.com/shop/v1/metadata", Application: "shop", Instance: "sales/shop"})
+	require.NoError(t, err)
+	assert.Empty(t, catalog.Refuses(registration.Credentials{Basic: &registration.BasicCredentials{}}))
+	assert.Contains(t, catalog.Refuses(registration.Credentials{ClientCertificate: &registration.ClientCertificate{}}), "makes client certificates of its own")
+}
