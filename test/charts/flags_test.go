@@ -55,6 +55,5 @@ func TestVariablesAreFlags(t *testing.T) {
 	}
 	everyVariant(t, func(t *testing.T, _ installation, os objects) { check(t, os) })
 	in := varietyOf(values{"nats": values{"credentialsSecret": "nats"}})
-	in.definition, _, _ = strings.Cut(variety, "webhooks:")
 	check(t, render(t, in))
 }
