@@ -88,7 +88,10 @@ func (s *simulation) run(t *testing.T) *registration.Report {
 func TestSimulatedSignatures(t *testing.T) {
 	t.Parallel()
 	key, _ := keyPair(t)
-	const signing = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
+	const (
+		signing  = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
+		listener = "$URL/api/businessunits/4_sampleBusinessUnit/applications/HOxmZ9IsampleApplicat/dataevents/HPq2V8sampleDataEvent/event"
+	)
 	tests := map[string]struct {
 		params map[string]string
 		note   string
@@ -101,7 +104,7 @@ func TestSimulatedSignatures(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tt.params["system_url"] = "$URL"
+			tt.params["listener_url"] = listener
 			s := simulate(t, "cdp", tt.params)
 			report := s.run(t)
 			got := row(t, report, "ingest")
@@ -112,11 +115,11 @@ func TestSimulatedSignatures(t *testing.T) {
 	}
 	t.Run("a wrong key", func(t *testing.T) {
 		t.Parallel()
-		s := simulate(t, "cdp", map[string]string{"system_url": "$URL", "private_key": key})
+		s := simulate(t, "cdp", map[string]string{"listener_url": listener, "private_key": key})
 		other, _ := keyPair(t)
-		values, err := s.options.Definition.ReadValues("../connector/testdata/drafts/cdp/samples/params.yaml")
+		values, err := s.options.Definition.ReadValues("../../charts/cdp-connector/samples/params.yaml")
 		require.NoError(t, err)
-		values["system_url"], values["private_key"] = s.options.Params.Get("system_url"), other
+		values["listener_url"], values["private_key"] = s.options.Params.Get("listener_url"), other
 		s.options.Params, err = s.options.Definition.ResolveParams(values)
 		require.NoError(t, err)
 		assert.Equal(t, registration.ClassUnauthorized, row(t, s.run(t), "ingest").Class)
