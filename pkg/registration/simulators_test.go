@@ -6,10 +6,12 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +68,7 @@ func simulate(t *testing.T, name string, params map[string]string) *simulation {
 	for _, handler := range s.system.Hosts() {
 		server.Config.Handler = handler
 	}
+	maps.DeleteFunc(values, func(name, _ string) bool { return strings.HasPrefix(name, "simulator_") }) // no field of the form
 	resolved, err := d.ResolveParams(values)
 	require.NoError(t, err)
 	s.options = registration.Options{Definition: d, Params: resolved, Instance: "ns/" + name, Policy: registration.Policy(d.Policy)}
@@ -162,4 +165,33 @@ func TestSimulatedKeys(t *testing.T) {
 			assert.Zero(t, s.run(t).Writes)
 		})
 	}
+}
+
+// TestSimulatedArrangements registers the services that a tenant exposes; for each of the others the report says what
+// exposes it.
+func TestSimulatedArrangements(t *testing.T) {
+	t.Parallel()
+	s := simulate(t, "marketing", map[string]string{"system_url": "$URL", "simulator_enabled": "API_MKT_CONTACT_SRV,API_MKT_SCORE_SRV"})
+	report := s.run(t)
+	require.True(t, report.OK, "%+v", report.Services)
+	assert.Equal(t, 2, report.APIs.Registered)
+	assert.Equal(t, 27, report.APIs.Skipped)
+	for id, next := range map[string]string{
+		"campaigns": "SAP_COM_0204", "interactions": "SAP_COM_0206", "products": "SAP_COM_0171", "interaction-contacts": "SAP_COM_0207",
+		"external-recommendations": "SAP_COM_0300", "master-data-import": "SAP_COM_0003", "offers": "SAP_COM_0306",
+		"surveys": "whose inbound services hold CUAN_SURVEY_IMPORT_SRV",
+	} {
+		skipped := row(t, report, id)
+		assert.Equal(t, registration.OutcomeSkipped, skipped.Outcome, id)
+		assert.Contains(t, skipped.Next, next)
+	}
+	contacts := slices.IndexFunc(s.catalog.Entries(), func(e registrationtest.Entry) bool {
+		return strings.Contains(e.Service.API.TargetURL, "API_MKT_CONTACT_SRV")
+	})
+	require.GreaterOrEqual(t, contacts, 0)
+	api := s.catalog.Entries()[contacts].Service.API
+	root := s.options.Params.Get("system_url") + "/sap/opu/odata/sap/API_MKT_CONTACT_SRV;v=0002/"
+	assert.Equal(t, root, strings.TrimSuffix(api.TargetURL, "/")+"/", "the version is not escaped")
+	assert.Equal(t, root, api.CSRFTokenURL)
+	assert.Zero(t, s.run(t).Writes)
 }
