@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
@@ -14,37 +15,72 @@ const legacyPrefix = "sap.kyma.custom"
 // current one.
 const SubscriptionV1Alpha1 = "v1alpha1"
 
+const subscriptionV1Alpha2 = "v1alpha2"
+
 // subscription is a ready Kyma Subscription to one event type. The sink is the reader's own service.
 func subscription(version, application string, t connector.EventType) map[string]any {
+	return wanted{
+		name: subscriptionName(t.FullType()), namespace: sinkNamespace, service: sinkService,
+		source: application, types: []connector.EventType{t}, inFlight: 10,
+	}.manifest(version)
+}
+
+// wanted is what a Subscription says.
+type wanted struct {
+	name, namespace string
+	service, path   string // the sink
+	source          string // the Application
+	types           []connector.EventType
+	inFlight        int
+}
+
+func (w wanted) sink() string {
+	return "http://" + w.service + "." + w.namespace + ".svc.cluster.local" + w.path
+}
+
+func (w wanted) manifest(version string) map[string]any {
 	manifest := map[string]any{
 		"apiVersion": "eventing.kyma-project.io/v1alpha2",
 		"kind":       "Subscription",
-		"metadata":   map[string]any{"name": subscriptionName(t.FullType()), "namespace": sinkNamespace},
+		"metadata":   map[string]any{"name": w.name, "namespace": w.namespace},
 	}
-	const sink = "http://" + sinkService + "." + sinkNamespace + ".svc.cluster.local"
 	if version != SubscriptionV1Alpha1 {
+		types := make([]string, len(w.types))
+		for i, t := range w.types {
+			types[i] = fullType(t)
+		}
 		manifest["spec"] = map[string]any{
-			"sink":         sink,
-			"source":       application,
-			"types":        []string{t.FullType()},
+			"sink":         w.sink(),
+			"source":       w.source,
+			"types":        types,
 			"typeMatching": "standard",
-			"config":       map[string]string{"maxInFlightMessages": "10"},
+			"config":       map[string]string{"maxInFlightMessages": strconv.Itoa(w.inFlight)},
 		}
 		return manifest
 	}
 	exact := func(property, value string) map[string]any {
 		return map[string]any{"property": property, "type": "exact", "value": value}
 	}
+	filters := make([]map[string]any, len(w.types))
+	for i, t := range w.types {
+		filters[i] = map[string]any{"eventSource": exact("source", ""), "eventType": exact("type", prefixedType(w.source, t))}
+	}
 	manifest["apiVersion"] = "eventing.kyma-project.io/v1alpha1"
 	manifest["spec"] = map[string]any{
-		"sink":             sink,
+		"sink":             w.sink(),
 		"protocol":         "",
 		"protocolsettings": map[string]any{},
-		"filter": map[string]any{"filters": []map[string]any{{
-			"eventSource": exact("source", ""), "eventType": exact("type", prefixedType(application, t)),
-		}}},
+		"filter":           map[string]any{"filters": filters},
 	}
 	return manifest
+}
+
+// fullType is the type with its version, where it has one.
+func fullType(t connector.EventType) string {
+	if t.Version == "" {
+		return t.Name
+	}
+	return t.FullType()
 }
 
 // prefixedType is the type by which Kyma versions before 2.12 deliver an event: they join all segments of its
@@ -54,7 +90,7 @@ func prefixedType(application string, t connector.EventType) string {
 	if i := strings.LastIndexByte(t.Name, '.'); i >= 0 {
 		object, operation = strings.ReplaceAll(t.Name[:i], ".", ""), t.Name[i:]
 	}
-	return strings.Join([]string{legacyPrefix, event.CleanApplication(application), object + operation, t.Version}, ".")
+	return legacyPrefix + "." + event.CleanApplication(application) + "." + fullType(connector.EventType{Name: object + operation, Version: t.Version})
 }
 
 // subscriptionName makes a name for Kubernetes of an event type.

@@ -54,6 +54,7 @@ type Report struct {
 	Services []ServiceReport `json:"services"`
 	Events   []EventReport   `json:"events"`
 	Manual   []ManualReport  `json:"manual"`
+	Relays   []RelayReport   `json:"relays,omitempty"`
 	Notes    []string        `json:"notes"`
 	// Webhooks is what became of the webhooks at the system; nil where the definition has none.
 	Webhooks *WebhooksReport `json:"webhooks,omitempty"`

@@ -518,11 +518,12 @@ func (r *run) noteKept(current []Registered) {
 	}
 }
 
-// tell adds what people need to know besides: events, manual steps, caches.
+// tell adds what people need to know besides: events, relays, manual steps, caches.
 func (r *run) tell() {
 	for _, t := range r.Definition.EventTypes() {
 		r.report.Events = append(r.report.Events, EventReport{Type: t.FullType(), Summary: t.Summary, Subscription: subscription(r.SubscriptionVersion, r.report.Application, t)})
 	}
+	r.tellRelays()
 	callback := r.callback()
 	in := r.Params.Input()
 	in.Vars = map[string]string{"callback": callback}

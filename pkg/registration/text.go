@@ -38,6 +38,7 @@ func (r *Report) writeText(w io.Writer, summary string) error {
 		return t.err // first things first
 	}
 	t.events(r.Events)
+	t.relays(r.Relays)
 	for _, m := range r.Manual {
 		t.line("")
 		t.line("To do by hand: %s", m.Title)
@@ -157,13 +158,7 @@ func (t *textWriter) events(events []EventReport) {
 	}
 	t.line("")
 	t.line("Event types: %d. A Subscription to the first one (--output json has one for each):", len(events))
-	manifest, err := yaml.Marshal(events[0].Subscription)
-	if err != nil && t.err == nil {
-		t.err = err
-	}
-	for _, line := range strings.Split(strings.TrimSpace(string(manifest)), "\n") {
-		t.line("  %s", line)
-	}
+	t.yaml(events[0].Subscription)
 	if len(events) == 1 {
 		return
 	}
@@ -177,6 +172,33 @@ func (t *textWriter) events(events []EventReport) {
 		line += " " + e.Type
 	}
 	t.line(" %s", line)
+}
+
+func (t *textWriter) relays(relays []RelayReport) {
+	for _, r := range relays {
+		t.line("")
+		if len(r.Types) == 0 {
+			t.line("Relay %s: sends nothing to the system, because no event types are given", r.Name)
+			continue
+		}
+		t.line("Relay %s: sends to the system what Kyma brings from %s: %s", r.Name, r.Source, strings.Join(r.Types, ", "))
+		if !r.Yours {
+			t.line("  A Subscription brings it to %s; the chart makes it, unless relay.subscription says otherwise (--output json has it)", r.Sink)
+			continue
+		}
+		t.line("To do by hand: apply this Subscription (the chart makes it only on Kyma since 2.12, or where relay.subscription says so)")
+		t.yaml(r.Subscription)
+	}
+}
+
+func (t *textWriter) yaml(document any) {
+	text, err := yaml.Marshal(document)
+	if err != nil && t.err == nil {
+		t.err = err
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		t.line("  %s", line)
+	}
 }
 
 // maxLine is where a list goes on in the next line.

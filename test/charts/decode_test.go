@@ -60,12 +60,14 @@ type validator interface{ validate(t *testing.T) }
 
 // customKinds are the kinds that Kubernetes itself does not know, written from their definitions.
 var customKinds = map[string]func() validator{
-	"gateway.kyma-project.io/v2/APIRule":            func() validator { return &apiRuleV2{} },
-	"gateway.kyma-project.io/v1beta1/APIRule":       func() validator { return &apiRuleV1beta1{} },
-	"gateway.kyma-project.io/v1alpha1/APIRule":      func() validator { return &apiRuleV1alpha1{} },
-	"security.istio.io/v1/AuthorizationPolicy":      func() validator { return &authorizationPolicy{} },
-	"security.istio.io/v1beta1/AuthorizationPolicy": func() validator { return &authorizationPolicy{} },
-	"monitoring.coreos.com/v1/ServiceMonitor":       func() validator { return &serviceMonitor{} },
+	"gateway.kyma-project.io/v2/APIRule":             func() validator { return &apiRuleV2{} },
+	"gateway.kyma-project.io/v1beta1/APIRule":        func() validator { return &apiRuleV1beta1{} },
+	"gateway.kyma-project.io/v1alpha1/APIRule":       func() validator { return &apiRuleV1alpha1{} },
+	"security.istio.io/v1/AuthorizationPolicy":       func() validator { return &authorizationPolicy{} },
+	"security.istio.io/v1beta1/AuthorizationPolicy":  func() validator { return &authorizationPolicy{} },
+	"monitoring.coreos.com/v1/ServiceMonitor":        func() validator { return &serviceMonitor{} },
+	"eventing.kyma-project.io/v1alpha2/Subscription": func() validator { return &subscriptionV1alpha2{} },
+	"eventing.kyma-project.io/v1alpha1/Subscription": func() validator { return &subscriptionV1alpha1{} },
 }
 
 type header struct {

@@ -1,6 +1,8 @@
 package charts_test
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,6 +30,68 @@ relay:
     map: {data: =data}
 `
 
+// subscriptionV1alpha2 has the rules of Kyma's controller.
+type subscriptionV1alpha2 struct {
+	header
+	Spec struct {
+		Sink         string            `json:"sink"`
+		Source       string            `json:"source"`
+		Types        []string          `json:"types"`
+		TypeMatching string            `json:"typeMatching"`
+		Config       map[string]string `json:"config"`
+	} `json:"spec"`
+}
+
+var sinkAddress = regexp.MustCompile(`^http://[a-z0-9-]+\.[a-z0-9-]+\.svc\.cluster\.local/.*$`)
+
+func (s *subscriptionV1alpha2) validate(t *testing.T) {
+	t.Helper()
+	assert.Regexp(t, sinkAddress, s.Spec.Sink)
+	assert.NotEmpty(t, s.Spec.Source)
+	assert.Equal(t, "standard", s.Spec.TypeMatching)
+	require.NotEmpty(t, s.Spec.Types)
+	seen := map[string]bool{}
+	for _, name := range s.Spec.Types {
+		assert.False(t, seen[name], "%s twice", name)
+		seen[name] = true
+		assert.Contains(t, name, ".", "at least two segments")
+		assert.NotContains(t, name, "sap.kyma.custom")
+	}
+	inFlight, err := strconv.Atoi(s.Spec.Config["maxInFlightMessages"])
+	require.NoError(t, err)
+	assert.Positive(t, inFlight)
+}
+
+// subscriptionV1alpha1 is that of Kyma 1.21 to 2.11.
+type subscriptionV1alpha1 struct {
+	header
+	Spec struct {
+		Sink   string `json:"sink"`
+		Filter struct {
+			Filters []struct {
+				EventSource exactly `json:"eventSource"`
+				EventType   exactly `json:"eventType"`
+			} `json:"filters"`
+		} `json:"filter"`
+	} `json:"spec"`
+}
+
+type exactly struct {
+	Property string `json:"property"`
+	Type     string `json:"type"`
+	Value    string `json:"value"`
+}
+
+func (s *subscriptionV1alpha1) validate(t *testing.T) {
+	t.Helper()
+	assert.Regexp(t, sinkAddress, s.Spec.Sink)
+	require.NotEmpty(t, s.Spec.Filter.Filters)
+	for _, f := range s.Spec.Filter.Filters {
+		assert.Equal(t, exactly{"source", "exact", ""}, f.EventSource)
+		assert.Regexp(t, `^sap\.kyma\.custom\.[A-Za-z0-9]+(\.[A-Za-z0-9]+)+$`, f.EventType.Value)
+	}
+}
+
 func relayOf(v values, replace ...string) installation {
 	in := install(values{"system_url": "https://system.example.com"}.with(v))
 	in.definition = strings.NewReplacer(replace...).Replace(relayed)
@@ -37,6 +101,7 @@ func relayOf(v values, replace ...string) installation {
 func subscription(t *testing.T, in installation) map[string]any {
 	t.Helper()
 	o := render(t, in).find(t, "Subscription", "my-c4c-relay-ingest")
+	strictInto(t, o, customKinds[o.GetAPIVersion()+"/Subscription"]())
 	spec, found, err := unstructured.NestedMap(o.Object, "spec")
 	require.NoError(t, err)
 	require.True(t, found)
@@ -73,14 +138,17 @@ func TestSubscriptionOfARelay(t *testing.T) {
 // Kyma before 2.12 knows two kinds of Subscriptions by one name: whoever has the right one says so.
 func TestSubscriptionOfARelayBefore212(t *testing.T) {
 	t.Parallel()
-	old := relayOf(values{"source": "my-shop", "relay": values{"subscription": "v1alpha1"}}, `=params("types"), `, "").on("kyma 2.7")
+	old := relayOf(values{"source": "my-shop", "types": "Account.Root.Created.v1, single", "relay": values{"subscription": "v1alpha1"}}).on("kyma 2.7")
+	exact := func(name string) map[string]any {
+		return map[string]any{
+			"eventSource": map[string]any{"property": "source", "type": "exact", "value": ""},
+			"eventType":   map[string]any{"property": "type", "type": "exact", "value": "sap.kyma.custom.myshop." + name},
+		}
+	}
 	assert.Equal(t, map[string]any{
 		"apiVersion": "eventing.kyma-project.io/v1alpha1",
 		"sink":       "http://my-c4c-relay.team-a.svc.cluster.local/relay",
-		"filter": map[string]any{"filters": []any{map[string]any{
-			"eventSource": map[string]any{"property": "source", "type": "exact", "value": ""},
-			"eventType":   map[string]any{"property": "type", "type": "exact", "value": "sap.kyma.custom.myshop.order.paid.v1"},
-		}}},
+		"filter":     map[string]any{"filters": []any{exact("AccountRoot.Created.v1"), exact("single"), exact("order.paid.v1")}},
 	}, subscription(t, old))
 }
 

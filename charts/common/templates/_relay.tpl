@@ -92,6 +92,14 @@ spec:
     filters:
       {{- range index . 2 }}
       - eventSource: {property: source, type: exact, value: ""}
-        eventType: {property: type, type: exact, value: {{ printf "sap.kyma.custom.%s.%s" $application . | quote }}}
+        eventType: {property: type, type: exact, value: {{ printf "sap.kyma.custom.%s.%s" $application (include "common.relayExactType" .) | quote }}}
       {{- end }}
+{{- end -}}
+
+{{/* An event type as Kyma before 2.12 knows it: all segments before the last one and the version are joined. */}}
+{{- define "common.relayExactType" -}}
+{{- $segments := splitList "." . -}}
+{{- $object := max 1 (sub (len $segments) 2) | int -}}
+{{- join "" (slice $segments 0 $object) -}}
+{{- range slice $segments $object -}}.{{ . }}{{- end -}}
 {{- end -}}
