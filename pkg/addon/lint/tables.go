@@ -67,7 +67,11 @@ func parameterRows(parameters form.Parameters) []string {
 		}
 		what := cell(p.Description)
 		if len(p.Enum) > 0 {
-			what += " One of `" + strings.Join(p.Enum, "`, `") + "`."
+			choice := " One of `"
+			if p.Kind == connector.KindList {
+				choice = " Any of `"
+			}
+			what += choice + strings.Join(p.Enum, "`, `") + "`."
 		}
 		switch {
 		case p.Default != "":
