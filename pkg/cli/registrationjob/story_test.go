@@ -51,8 +51,9 @@ var odataScene = scene{"c4c", "C4C", "../../../charts/c4c-connector/files/connec
 	"application_name": "c4c", "event_user": "c4c-sample", "event_password": eventPassword,
 }}
 
-var webhookScene = scene{"qualtrics", "QUALTRICS", "../../connector/testdata/drafts/qualtrics/connector.yaml", map[string]string{
+var webhookScene = scene{"qualtrics", "QUALTRICS", "../../../charts/qualtrics-connector/files/connector.yaml", map[string]string{
 	"system_url": "$URL", "api_key": apiToken, "application_name": "qualtrics", "cluster_domain": "kyma.example.com", "shared_key": sharedKey,
+	"webhook_mode": "dynamic",
 }}
 
 // world is what a story takes place in: a current and an old cluster, and a system.
