@@ -27,9 +27,6 @@ func (t *trial) notify(ctx context.Context) (string, error) {
 		if err := t.askForEvents(ctx); err != nil {
 			return "", err
 		}
-		if err := notifier.Connect(simulator.Consumer{Client: t.client}); err != nil {
-			return "", err
-		}
 		if err := t.fireAll(ctx, notifier, notifier.Types()); err != nil {
 			return "", err
 		}
@@ -50,6 +47,15 @@ func (t *trial) subscribes() bool {
 		enabled, err := w.Enabled.Bool(t.own.Input(), true)
 		return enabled && err == nil
 	})
+}
+
+// connectSystem lets a system at which the registration keeps webhooks send: the first events may come when a webhook
+// is made.
+func (t *trial) connectSystem() error {
+	if notifier, ok := t.sandbox.system.(simulator.Notifier); ok && t.subscribes() {
+		return notifier.Connect(simulator.Consumer{Client: t.client})
+	}
+	return nil
 }
 
 // askForEvents registers once more where webhooks follow the cluster's Subscriptions, which are there only now.

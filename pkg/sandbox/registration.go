@@ -15,6 +15,9 @@ import (
 )
 
 func (t *trial) register(ctx context.Context) (string, error) {
+	if err := t.connectSystem(); err != nil {
+		return "", err
+	}
 	_, failed := t.sandbox.runHooks(ctx, "post-install")
 	// Also after a failure: the report says how far it came.
 	if err := t.readStatus(ctx); err != nil {
