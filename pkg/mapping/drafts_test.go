@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"hash"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +70,10 @@ func TestSignedExpressions(t *testing.T) {
 			in, err := m.Input(mapping.Delivery{Header: request.Header, Body: request.Body})
 			require.NoError(t, err)
 
-			scheme := d.Deliveries[0].Verify.HMAC
+			schemes := d.Deliveries[0].Verify.Schemes()
+			i := slices.IndexFunc(schemes, func(v connector.Verify) bool { return v.HMAC != nil })
+			require.GreaterOrEqual(t, i, 0)
+			scheme := schemes[i].HMAC
 			key, err := scheme.Keys[0].Text(in)
 			require.NoError(t, err)
 			message, err := scheme.Message.Text(in)
