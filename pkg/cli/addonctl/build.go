@@ -23,8 +23,8 @@ func newPackage(c *Context) *cobra.Command {
 		Short: "Pack add-ons into archives that Helm Broker reads over HTTP",
 		Long: `Pack add-ons into archives that Helm Broker reads over HTTP: links followed, directories before their
 files, without times and owners, so that the same add-on always gives the same bytes.`,
-		Example: `  addonctl package c4c-connector
-  addonctl package c4c-connector --out /tmp/archives`,
+		Example: `  addonctl package acme-connector
+  addonctl package acme-connector --out /tmp/archives`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	cmd.Flags().StringVar(&out, "out", ".", "directory that the archives go to")

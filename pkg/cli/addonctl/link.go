@@ -20,7 +20,7 @@ never removed.
 
 Exit code 0: all links are right. 1: with --check, some are not.`,
 		Example: `  addonctl link
-  addonctl link c4c-connector
+  addonctl link acme-connector
   addonctl link --check`,
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "change nothing, say what would be changed")

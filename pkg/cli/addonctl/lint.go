@@ -32,8 +32,8 @@ definition, form and chart agree. Without arguments, the whole repository is che
 
 Exit code 0: clean. 1: findings as bad as --fail-on, or worse. 2: the command line is wrong.`,
 		Example: `  addonctl lint
-  addonctl lint c4c-connector --suite definition --fix
-  addonctl lint dist/c4c-connector-0.1.0.tgz --output json
+  addonctl lint acme-connector --suite definition --fix
+  addonctl lint dist/acme-connector-0.1.0.tgz --output json
   addonctl lint --list`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.list {

@@ -53,8 +53,8 @@ func newRender(c *Context) *cobra.Command {
 		Short: "Print what the plans of an add-on render to",
 		Long: `Print what the plans of an add-on render to, as YAML documents. Without --params, the smallest parameters
 that the form takes are made up. The values of secrets are left out unless --show-secrets is set.`,
-		Example: `  addonctl render c4c-connector
-  addonctl render c4c-connector --plan production --params params.yaml --kube-version 1.21.0`,
+		Example: `  addonctl render acme-connector
+  addonctl render acme-connector --plan production --params params.yaml --kube-version 1.21.0`,
 		Args: cobra.ExactArgs(1),
 	}
 	f.add(cmd)
@@ -146,8 +146,8 @@ until everything is ready, for up to an hour. A release that is there already is
 broker cannot do.
 
 Exit code 0: done. 1: the installation failed. 2: the parameters do not fit, or the chart does not render.`,
-		Example: `  addonctl provision c4c-connector --plan default --params params.yaml
-  addonctl provision c4c-connector --plan production --params params.yaml --install --namespace shop --release c4c`,
+		Example: `  addonctl provision acme-connector --plan default --params params.yaml
+  addonctl provision acme-connector --plan production --params params.yaml --install --namespace shop --release acme`,
 		Args: cobra.ExactArgs(1),
 	}
 	f.add(cmd)

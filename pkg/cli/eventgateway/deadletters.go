@@ -36,7 +36,7 @@ func newDeadLetters(streams cli.Streams) *cobra.Command {
 
 On disk: while a gateway has the buffer open, it does the work; otherwise the command opens the buffer itself. In a
 cluster, run it in the gateway's pod, where the environment says where the buffer is.`,
-		Example: `  kubectl exec c4c-gateway-0 -- event-gateway deadletters list
+		Example: `  kubectl exec acme-gateway-0 -- event-gateway deadletters list
   event-gateway deadletters list --buffer-dir /var/lib/connector
   event-gateway deadletters show 000000000001 --buffer-dir /var/lib/connector
   event-gateway deadletters replay --all --reason unknown_type --dry-run --buffer-dir /var/lib/connector

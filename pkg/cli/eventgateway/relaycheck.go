@@ -46,7 +46,7 @@ asked for its schema.
 
 The file holds a CloudEvent in structured mode, or a payload alone, which is then taken for an event of --type.`,
 		Example: `  event-gateway relay check --connector connector.yaml --params params.yaml --file order.json
-  kubectl exec -i deploy/cdp-gateway -- event-gateway relay check --file - --type order.created.v1 < payload.json`,
+  kubectl exec -i deploy/acme-gateway -- event-gateway relay check --file - --type order.created.v1 < payload.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
 	}

@@ -37,7 +37,7 @@ A run that finds nothing new writes nothing, so it can be repeated at any time.`
   # in a pod, with mounted parameters, for machines
   registration-job apply --connector /etc/connector/definition/connector.yaml \
     --params /etc/connector/params/generated --params /etc/connector/params/config --params /etc/connector/params/secret \
-    --instance shop/c4c --state-secret c4c-state --status-configmap c4c-status --output json`,
+    --instance shop/acme --state-secret acme-state --status-configmap acme-status --output json`,
 		Args: cobra.NoArgs,
 	}
 	cmd.RunE = j.run(func(ctx context.Context) error { return j.apply(ctx, flags) })

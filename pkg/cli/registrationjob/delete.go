@@ -25,8 +25,8 @@ program made it and nobody else uses it, webhooks at the system, and the install
 
 Goes on after a failure and always succeeds, so that it never keeps anybody from removing a release. What it could
 not remove is printed and kept in the status ConfigMap, which is removed only where nothing is left.`,
-		Example: `  registration-job delete --connector connector.yaml --params params.yaml --instance shop/c4c \
-    --namespace shop --state-secret c4c-state --generated-secret c4c-generated --status-configmap c4c-status`,
+		Example: `  registration-job delete --connector connector.yaml --params params.yaml --instance shop/acme \
+    --namespace shop --state-secret acme-state --generated-secret acme-generated --status-configmap acme-status`,
 		Args: cobra.NoArgs,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -30,7 +30,7 @@ func newPrepare(j *job) *cobra.Command {
 		Short: "Generate the parameters that nobody gave",
 		Long: `Generate the parameters that nobody gave, such as the password that the system signs in with, and keep them in a
 Secret. What is in the Secret already stays as it is: remove a key to have it generated anew.`,
-		Example: `  registration-job prepare --connector connector.yaml --secret c4c-generated --namespace shop --provided event_user`,
+		Example: `  registration-job prepare --connector connector.yaml --secret acme-generated --namespace shop --provided event_user`,
 		Args:    cobra.NoArgs,
 	}
 	cmd.RunE = j.run(func(ctx context.Context) error { return j.prepare(ctx, flags) })

@@ -20,7 +20,7 @@ const DefaultMaxBody = 64 << 10
 // Route is one webhook of the definition.
 type Route struct {
 	Route *gateway.Route
-	// Path is where deliveries arrive, such as "/c4c". With Subpaths, paths below it belong to it too.
+	// Path is where deliveries arrive, such as "/acme". With Subpaths, paths below it belong to it too.
 	Path     string
 	Subpaths bool
 	// TokenInPath says that the first segment after Path is the secret that the delivery is verified by.
