@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,12 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox"
 	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
 )
 
 // What a form can choose, and what could not be verified about a system, is tried in each of its positions.
 func TestTryConnectorsWithOtherParameters(t *testing.T) {
+	t.Parallel()
 	all := func(r *sandbox.Report) bool {
 		return r.Notifications.Sent > 1 && r.Notifications.Delivered == r.Notifications.Sent
 	}
@@ -49,10 +52,43 @@ func TestTryConnectorsWithOtherParameters(t *testing.T) {
 		"CDP with events of its own Application":  {"cdp-connector", map[string]string{"relay_source": "", "purpose_ids": ""}, all},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("TMPDIR", t.TempDir())
+			t.Parallel()
 			report := sandbox.Try(t.Context(), *newTrialWith(t, tt.addon, tt.parameters))
 			assert.True(t, report.OK, report.Problems)
 			assert.True(t, tt.notifications(report), report.Notifications)
+		})
+	}
+}
+
+// An operator who fills in no more than what is required, and one way to sign in, gets a working connector, too: short
+// host names where the domain is not needed, generated credentials.
+func TestTryConnectorsWithTheRequiredParametersOnly(t *testing.T) {
+	t.Parallel()
+	charts, err := filepath.Glob("../../../charts/*-connector")
+	require.NoError(t, err)
+	require.NotEmpty(t, charts)
+	for _, chart := range charts {
+		t.Run(filepath.Base(chart), func(t *testing.T) {
+			t.Parallel()
+			d, err := connector.Load(os.DirFS(filepath.Join(chart, "files")))
+			require.NoError(t, err)
+			params, err := d.ReadParams(filepath.Join(chart, "samples/params.yaml"))
+			require.NoError(t, err)
+			auth, err := d.SelectAuth(d.System.Auth, params)
+			require.NoError(t, err)
+			empty, required := map[string]string{}, 0
+			for name, p := range d.Parameters {
+				switch {
+				case p.Required:
+					required++
+				case !slices.Contains(auth.Parameters(), name):
+					empty[name] = ""
+				}
+			}
+			assert.LessOrEqual(t, required, 4, "more is too much to ask for")
+			report := sandbox.Try(t.Context(), *newTrialWith(t, filepath.Base(chart), empty))
+			assert.True(t, report.OK, report.Problems)
+			assert.Positive(t, report.Notifications.Delivered)
 		})
 	}
 }
@@ -61,23 +97,27 @@ func TestTryConnectorsWithOtherParameters(t *testing.T) {
 // empty one leaves the field empty.
 func newTrialWith(t *testing.T, addon string, changes map[string]string) *sandbox.Trial {
 	t.Helper()
-	o := &tryOptions{addon: addon, plan: "default", kyma: string(simulator.Current), binDir: binaries(t), once: true}
-	trial, err := o.trial(&Context{})
+	chart := filepath.Join("../../../charts", addon)
+	d, err := connector.Load(os.DirFS(filepath.Join(chart, "files")))
 	require.NoError(t, err)
-	values := maps.Clone(trial.Parameters)
+	values, err := d.ReadValues(filepath.Join(chart, "samples/params.yaml"))
+	require.NoError(t, err)
+	maps.DeleteFunc(values, func(name, _ string) bool { return d.Parameters[name].Generate != nil })
 	maps.Copy(values, changes)
 	maps.DeleteFunc(values, func(_, value string) bool { return value == "" })
 	data, err := yaml.Marshal(values)
 	require.NoError(t, err)
-	o.params = filepath.Join(t.TempDir(), "params.yaml")
-	require.NoError(t, os.WriteFile(o.params, data, 0o600))
-	trial, err = o.trial(&Context{})
+	file := filepath.Join(t.TempDir(), "params.yaml")
+	require.NoError(t, os.WriteFile(file, data, 0o600))
+	o := &tryOptions{addon: addon, plan: "default", kyma: string(simulator.Current), params: file, binDir: binaries(t), once: true}
+	trial, err := o.trial(&Context{})
 	require.NoError(t, err)
 	return trial
 }
 
 // Each simulated system demands what the real one does.
 func TestTryConnectorsWithAWrongSecret(t *testing.T) {
+	t.Parallel()
 	for addon, parameter := range map[string]string{
 		"qualtrics-connector":      "api_key",
 		"github-connector":         "token",
@@ -86,7 +126,7 @@ func TestTryConnectorsWithAWrongSecret(t *testing.T) {
 		"cdp-connector":            "secret",
 	} {
 		t.Run(addon, func(t *testing.T) {
-			t.Setenv("TMPDIR", t.TempDir())
+			t.Parallel()
 			trial := newTrialWith(t, addon, nil)
 			trial.Parameters[parameter] = "another" // the system's, which is not what the form was filled in with
 			report := sandbox.Try(t.Context(), *trial)

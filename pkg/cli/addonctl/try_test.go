@@ -100,24 +100,6 @@ func TestTryEveryPlanOnEveryKyma(t *testing.T) {
 	}
 }
 
-// An operator who fills in no more than what is required gets a working connector, too: short host names,
-// generated credentials.
-func TestTryWithTheRequiredParametersOnly(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
-	trial := newTrial(t, "default")
-	empty := map[string]string{}
-	for name, p := range trial.Definition.Parameters {
-		if !p.Required {
-			empty[name] = ""
-		}
-	}
-	require.NotEmpty(t, empty)
-	trial = newTrialWith(t, tried, empty)
-	report := sandbox.Try(t.Context(), *trial)
-	assert.True(t, report.OK, report.Problems)
-	assert.Positive(t, report.Notifications.Delivered)
-}
-
 func TestTryTellsPeopleWhatItDid(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	code, out, _ := try(t, "--once")
