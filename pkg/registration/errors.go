@@ -8,6 +8,10 @@ import (
 // ErrNoApplication says that the Application does not exist.
 var ErrNoApplication = errors.New("application does not exist")
 
+// ErrUnchanged says that a change turned out to be none: everything was as it should be, and nothing was
+// written.
+var ErrUnchanged = errors.New("nothing to change")
+
 // ConfigError is a failure that a repetition cannot cure: somebody has to change something first.
 type ConfigError struct {
 	// What says what is wrong and where; Next what to do.

@@ -66,6 +66,8 @@ type run struct {
 	report  *Report
 	rows    map[string]int // service id or identifier -> index in report.Services
 	desired Desired
+	// changes is the number of changes that were made.
+	changes int
 	// wanted is the number of APIs that the parameters do not switch off.
 	wanted int
 }
@@ -306,17 +308,18 @@ func (r *run) converge(ctx context.Context, current []Registered, createApplicat
 		}
 		return
 	}
+	written := r.written()
 	if len(plan.Steps) > 0 && createApplication {
 		if owner, ok := r.Catalog.(ApplicationOwner); ok {
 			if err := owner.CreateApplication(ctx); err != nil {
 				r.stop(err)
 				return
 			}
-			r.report.Writes++
 			r.note("the Application was created")
 		}
 	}
 	applied := r.apply(ctx, plan.Steps)
+	r.report.Writes += r.written() - written
 	r.saveState(ctx, state, before, after, applied)
 }
 
@@ -342,6 +345,14 @@ func (r *run) loadState(ctx context.Context) (StateData, map[string]string, stri
 	return state, before, ""
 }
 
+// written is the number of writes that the Catalog has made.
+func (r *run) written() int {
+	if counter, ok := r.Catalog.(WriteCounter); ok {
+		return counter.Writes()
+	}
+	return r.changes
+}
+
 // apply makes the changes and returns, by service id, whether each was made.
 func (r *run) apply(ctx context.Context, steps []Step) map[string]bool {
 	applied := map[string]bool{}
@@ -357,13 +368,17 @@ func (r *run) apply(ctx context.Context, steps []Step) map[string]bool {
 		if i < len(errs) {
 			err = errs[i]
 		}
-		applied[step.id()] = err == nil
-		if err == nil {
-			r.report.Writes++
+		applied[step.id()] = err == nil || errors.Is(err, ErrUnchanged)
+		switch {
+		case err == nil:
+			r.changes++
 			r.stepDone(step)
-			continue
+		case errors.Is(err, ErrUnchanged):
+			r.outcome(step.id(), OutcomeUnchanged, "")
+			r.at(step.id()).URL = r.url(*step.Service)
+		default:
+			r.stepFailed(step, err)
 		}
-		r.stepFailed(step, err)
 	}
 	return applied
 }

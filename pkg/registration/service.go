@@ -121,7 +121,7 @@ type Catalog interface {
 	// then applied anew.
 	List(ctx context.Context) ([]Registered, error)
 	// Apply makes the changes and returns one error (or nil) for each. It may put them into one write or
-	// into many, one after the other.
+	// into many, one after the other. The error of an update that found nothing to write is ErrUnchanged.
 	Apply(ctx context.Context, changes []Change) []error
 	// URL is the address by which a workload calls the service.
 	URL(s Service) string
@@ -135,6 +135,12 @@ type ApplicationOwner interface {
 	CreateApplication(ctx context.Context) error
 	// RemoveApplication removes the Application if this product made it and it holds no service any more.
 	RemoveApplication(ctx context.Context) (removed bool, err error)
+}
+
+// WriteCounter is what a Catalog may implement too: it knows how many objects it has made, changed or deleted so
+// far. Of any other Catalog, each change that was made counts as one.
+type WriteCounter interface {
+	Writes() int
 }
 
 // Detection is one thing that was found out about the cluster, and why it is believed.

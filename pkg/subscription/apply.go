@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -118,6 +119,9 @@ func (s *section) mark(plan Plan) {
 // apply makes the steps: first what is new, then the state is kept, then what is old goes. A run that ends in
 // between leaves what the next one recognises.
 func (s *section) apply(ctx context.Context, steps []Step) {
+	if slices.ContainsFunc(steps, func(step Step) bool { return step.Action != Delete }) {
+		s.announce(ctx)
+	}
 	made := make([]bool, len(steps))
 	each(s.Parallel, len(steps), func(i int) { made[i] = s.make(ctx, steps[i]) })
 	type removal struct {
@@ -146,6 +150,16 @@ func (s *section) apply(ctx context.Context, steps []Step) {
 	})
 	for i, r := range removals {
 		s.removed(r.step, r.old, findings[i])
+	}
+}
+
+// announce puts the section's address on record before the first webhook calls it: without any address on record,
+// nothing was ever made at the system.
+func (s *section) announce(ctx context.Context) {
+	s.used = true
+	if s.known && !slices.Contains(s.state.Callbacks, s.callback.shown) {
+		s.state.Callbacks = append(s.state.Callbacks, s.callback.shown)
+		s.save(ctx)
 	}
 }
 

@@ -9,13 +9,22 @@ import (
 )
 
 // Remove deletes all webhooks of the installation at the system, and says in the removal what became of
-// them. It goes on after a failure. Where no webhook was ever made it does nothing.
+// them. It goes on after a failure. Where it is known that no webhook was ever made it still looks, but a system
+// that cannot be asked then leaves nothing behind.
 func Remove(ctx context.Context, options Options, deps Dependencies, removal *registration.Removal) {
 	r := newRun(options, deps)
-	sections := r.beginRemoval(ctx, removal)
-	for _, s := range sections {
+	for _, s := range r.beginRemoval(ctx, removal) {
 		s.remove(ctx, removal)
 	}
+}
+
+// unasked notes that the system could not be asked about something.
+func (r *run) unasked(removal *registration.Removal, what string, f system.Finding) {
+	if r.nothingMade() {
+		r.Log.Info("the system could not be asked about webhooks, but none was ever made", "reason", f.Reason)
+		return
+	}
+	removal.Failed(what, asError(f))
 }
 
 // beginRemoval prepares the sections of which there may be something at the system.
@@ -45,7 +54,7 @@ func (r *run) beginRemoval(ctx context.Context, removal *registration.Removal) [
 	if f.OK() {
 		return sections
 	}
-	removal.Failed("webhooks at the system", asError(f))
+	r.unasked(removal, "webhooks at the system", f)
 	return nil
 }
 
@@ -68,15 +77,15 @@ func (s *section) addressForRemoval() bool {
 func (s *section) remove(ctx context.Context, removal *registration.Removal) {
 	instances, ok := s.instances(ctx)
 	if !ok {
-		removal.Failed(s.name()+" at the system", asError(s.failure()))
+		s.unasked(removal, s.name()+" at the system", s.failure())
 		return
 	}
 	if f := s.list(ctx, instances); !f.OK() {
-		removal.Failed(s.name()+" at the system", asError(f))
+		s.unasked(removal, s.name()+" at the system", f)
 		return
 	}
 	for id, f := range s.unknown {
-		removal.Failed("webhook of "+id, asError(f))
+		s.unasked(removal, "webhook of "+id, f)
 	}
 	raw := map[string][]byte{}
 	for _, i := range instances {

@@ -47,7 +47,7 @@ func TestResume(t *testing.T) {
 	assert.Equal(t, []string{"registered orders/created", "registered orders/paid"}, rows)
 	assert.Equal(t, []string{"/hooks/1/log/5", "/hooks/1/log/2"}, again)
 	assert.Equal(t, []string{"webhooks: what the system could not deliver is sent again: 2"}, report.Notes)
-	assert.Equal(t, 5, report.Writes)
+	assert.Equal(t, 6, report.Writes)
 
 	status, again = http.StatusForbidden, nil
 	report, rows = f.run(t)

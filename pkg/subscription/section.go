@@ -29,6 +29,8 @@ type section struct {
 	incomplete string
 	// unknown are the instances that nothing could be found out about.
 	unknown map[string]system.Finding
+	// used: something at the system calls the address, or may do so.
+	used bool
 	// unsettled: something may still call an old address.
 	unsettled bool
 	// rows are the indexes of the report's rows, by key.
@@ -105,6 +107,7 @@ func (s *section) converge(ctx context.Context) {
 		s.fail(f)
 		return
 	}
+	s.used = slices.ContainsFunc(s.current, func(r Registered) bool { return !r.Foreign })
 	demands, f := s.demands(ctx)
 	if !f.OK() {
 		s.fail(f)

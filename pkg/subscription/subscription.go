@@ -166,6 +166,11 @@ func (r *run) load(ctx context.Context) {
 // were made are made again.
 const saveTimeout = 15 * time.Second
 
+// nothingMade says whether it is known that no webhook was ever made.
+func (r *run) nothingMade() bool {
+	return r.known && len(r.loaded.Callbacks)+len(r.loaded.Webhooks) == 0
+}
+
 // save keeps the state where it changed.
 func (r *run) save(ctx context.Context) {
 	if !r.known || r.DryRun || r.Verify || r.state.equal(r.loaded) {
@@ -191,7 +196,9 @@ func (r *run) keepCallbacks(sections []*section) {
 	}
 	settled := map[string]bool{}
 	for _, s := range sections {
-		keep(s.callback.shown)
+		if s.used {
+			keep(s.callback.shown)
+		}
 		for _, older := range s.callback.older {
 			if s.unsettled {
 				keep(older)

@@ -27,7 +27,7 @@ func TestWebhooksAreRegisteredOnce(t *testing.T) {
 	report, rows := f.run(t)
 	assert.Equal(t, []string{"registered orders/created", "registered orders/paid"}, rows)
 	assert.Equal(t, both(sharedKey), f.shop.registered())
-	assert.Equal(t, 3, report.Writes, "two webhooks and the state")
+	assert.Equal(t, 4, report.Writes, "two webhooks, and the state before and after")
 	first := report.Items[0]
 	assert.Equal(t, address, first.Callback)
 	assert.Equal(t, []string{"orders/created"}, first.Topics)
@@ -510,7 +510,7 @@ func TestWhatWasMadeIsOnRecordWhenTheTimeIsOver(t *testing.T) {
 	}
 	report := subscription.Run(ctx, f.options, f.deps)
 	assert.Equal(t, registration.ClassUnreachable, report.Items[1].Class)
-	assert.Equal(t, 1, f.state.saves)
+	assert.Equal(t, 2, f.state.saves, "before and after")
 	f.shop.before = nil
 	_, rows := f.run(t)
 	assert.Contains(t, rows, "unchanged orders/created", "it is not made again")
@@ -539,6 +539,38 @@ func TestRemoval(t *testing.T) {
 		f.options.CallbackURL = ""
 		f.shop.before = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }
 		assert.True(t, remove(f).OK, "nobody has to be asked")
+	})
+	t.Run("of nothing, where nobody may sign in", func(t *testing.T) {
+		t.Parallel()
+		refuse := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
+		for _, kind := range []string{perTopic, together, perInstance} {
+			f := newFixture(t, kind)
+			f.shop.before = refuse
+			f.run(t)
+			removal := remove(f)
+			assert.True(t, removal.OK, "no webhook was ever made: %+v", removal.Left)
+
+			f.shop.before = nil
+			if kind == perInstance {
+				f, _ = newAccount(t, kind)
+			}
+			f.run(t)
+			f.shop.before = refuse
+			removal = remove(f)
+			require.Len(t, removal.Left, 1, "the webhooks that were made are still there")
+			assert.Contains(t, removal.Left[0].Reason, "401")
+		}
+	})
+	t.Run("of what is not on record", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, perTopic)
+		f.shop.add(hook{URL: address, Topic: "orders/paid", Label: "ns/shop"})
+		f.shop.before = func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodDelete {
+				w.WriteHeader(http.StatusForbidden)
+			}
+		}
+		assert.Len(t, remove(f).Left, 1, "it is there, whatever the record says")
 	})
 	t.Run("that fails for one", func(t *testing.T) {
 		t.Parallel()

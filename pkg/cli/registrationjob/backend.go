@@ -26,6 +26,9 @@ type ownedRegistry struct {
 	*application.Owner
 }
 
+// Writes implements registration.WriteCounter.
+func (o *ownedRegistry) Writes() int { return o.Catalog.Writes() + o.Owner.Writes() }
+
 // newKube connects to the cluster, and settles the namespace.
 func (j *job) newKube() (*kube.Client, error) {
 	kubeconfig := j.kubeconfig

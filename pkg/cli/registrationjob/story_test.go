@@ -38,6 +38,8 @@ const (
 	eventPassword = "sample-event-pa55word"
 	apiToken      = "SampleApiToken0123456789"
 	sharedKey     = "sample-shared-k3y-0123456789"
+
+	organizationToken = "sample-0rganization-secret"
 )
 
 // scene is a system, its definition and its parameters; $URL stands for its address.
@@ -54,6 +56,12 @@ var odataScene = scene{"c4c", "C4C", "../../../charts/c4c-connector/files/connec
 var webhookScene = scene{"qualtrics", "QUALTRICS", "../../../charts/qualtrics-connector/files/connector.yaml", map[string]string{
 	"system_url": "$URL", "api_key": apiToken, "application_name": "qualtrics", "cluster_domain": "kyma.example.com", "shared_key": sharedKey,
 	"webhook_mode": "dynamic",
+}}
+
+var instanceScene = scene{"openconnectors", "OPENCONNECTORS", "../../../charts/openconnectors-connector/files/connector.yaml", map[string]string{
+	"host_name": "example.com", "user_secret": apiToken, "organization_secret": organizationToken, "application_name": "openconnectors",
+	"cluster_domain": "kyma.example.com",
+	"signature_key": sharedKey, "receive_events": "true",
 }}
 
 // world is what a story takes place in: a current and an old cluster, and a system.
@@ -75,6 +83,13 @@ func TestStories(t *testing.T) {
 func TestWebhookStories(t *testing.T) {
 	t.Parallel()
 	tell(t, "testdata/webhooks", webhookScene)
+}
+
+// TestInstanceStories runs those below testdata/instances: the same with a system that lists its APIs and has a
+// webhook for each; the definition is $OPENCONNECTORS.
+func TestInstanceStories(t *testing.T) {
+	t.Parallel()
+	tell(t, "testdata/instances", instanceScene)
 }
 
 func tell(t *testing.T, dir string, about scene) {
@@ -123,6 +138,10 @@ func setUp(env *testscript.Env, about scene) error {
 	files := map[string][]byte{"ca.pem": authority, "params.yaml": paramsYAML}
 	env.Setenv("SYSTEM", system.URL)
 	env.Setenv("SSL_CERT_FILE", filepath.Join(env.WorkDir, "ca.pem"))
+	// A definition may ask for a host name only: example.com, which the certificate is for, is the system.
+	proxy := httptest.NewServer(connectTo(system.Listener.Addr().String()))
+	env.Defer(proxy.Close)
+	env.Setenv("HTTPS_PROXY", proxy.URL)
 
 	for name, options := range map[string]simulator.KymaOptions{
 		"current": {Generation: simulator.Current, Namespaces: []string{"shop"}},
@@ -166,6 +185,28 @@ current-context: x
 		}
 	}
 	return nil
+}
+
+// connectTo is a proxy that leads every connection to one address.
+func connectTo(address string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		target, err := net.Dial("tcp", address)
+		if r.Method != http.MethodConnect || err != nil {
+			http.Error(w, "no connection", http.StatusBadGateway)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		connection, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		go func() {
+			_, _ = io.Copy(target, connection)
+			_ = target.Close()
+		}()
+		_, _ = io.Copy(connection, target)
+		_ = connection.Close()
+	}
 }
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value("world").(*world) }
@@ -258,7 +299,7 @@ func leaks(ts *testscript.TestScript, neg bool, args []string) {
 		text += ts.ReadFile(file)
 	}
 	found := false
-	for _, s := range []string{odataPassword, eventPassword, apiToken, sharedKey} {
+	for _, s := range []string{odataPassword, eventPassword, apiToken, sharedKey, organizationToken} {
 		found = found || strings.Contains(text, s)
 	}
 	if found == neg {

@@ -131,7 +131,9 @@ func (c *Catalog) Apply(ctx context.Context, changes []registration.Change) []er
 	}
 	errs := make([]error, len(items))
 	for i, item := range items {
-		errs[i] = item.err
+		if errs[i] = item.err; item.err == nil && item.change.Action == registration.Update && !item.changed() {
+			errs[i] = registration.ErrUnchanged
+		}
 	}
 	return errs
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,7 +46,8 @@ func (j *job) run(ctx context.Context, desired ...*registration.Service) error {
 	for i, step := range plan.Steps {
 		changes[i] = step.Change
 	}
-	if err := errors.Join(j.Apply(ctx, changes)...); err != nil || ctx.Err() != nil {
+	errs := slices.DeleteFunc(j.Apply(ctx, changes), func(err error) bool { return errors.Is(err, registration.ErrUnchanged) })
+	if err := errors.Join(errs...); err != nil || ctx.Err() != nil {
 		return errors.Join(err, ctx.Err())
 	}
 	j.digests = digests

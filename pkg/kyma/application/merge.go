@@ -23,7 +23,12 @@ type item struct {
 	element element // nil for Delete
 	secrets secretsOf
 	err     error
+	// newEntry and newSecret say that its place in the Application, or one of its Secrets, was written.
+	newEntry, newSecret bool
 }
+
+// changed says whether anything was written for the change.
+func (i *item) changed() bool { return i.newEntry || i.newSecret }
 
 func newItem(change registration.Change) *item {
 	item := &item{change: change}
@@ -101,9 +106,13 @@ func merge(options Options, object *unstructured.Unstructured, items []*item) (c
 			about[id] = item
 		}
 	}
+	for _, item := range items {
+		item.newEntry = true
+	}
 	for _, stored := range before {
 		if item := about[stored.text("id")]; item != nil {
 			item.refuse(stored, options.Instance)
+			item.newEntry = !reflect.DeepEqual(stored, item.element)
 		}
 	}
 	after := combine(before, items, about)

@@ -22,10 +22,16 @@ type Owner struct {
 	name   string
 }
 
-var _ registration.ApplicationOwner = (*Owner)(nil)
+var (
+	_ registration.ApplicationOwner = (*Owner)(nil)
+	_ registration.WriteCounter     = (*Owner)(nil)
+)
 
 // NewOwner returns the Owner of the named Application.
 func NewOwner(client *kube.Client, name string) *Owner { return &Owner{client: client, name: name} }
+
+// Writes implements registration.WriteCounter.
+func (o *Owner) Writes() int { return o.client.Writes() }
 
 // CreateApplication implements registration.ApplicationOwner.
 func (o *Owner) CreateApplication(ctx context.Context) error {

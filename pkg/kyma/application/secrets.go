@@ -171,6 +171,8 @@ func (c *Catalog) writeSecrets(ctx context.Context, application *unstructured.Un
 		wanted *wanted
 		users  []*item
 		create bool
+		// changed says that it was written, not only found as it should be.
+		changed bool
 	}
 	jobs := map[string]*job{}
 	for _, i := range items {
@@ -191,29 +193,32 @@ func (c *Catalog) writeSecrets(ctx context.Context, application *unstructured.Un
 	}
 	names := sortedKeys(jobs)
 	errs := c.each(names, func(name string) error {
-		return c.hintAtNumber(name, c.writeSecret(ctx, application, jobs[name].wanted, jobs[name].create))
+		var err error
+		jobs[name].changed, err = c.writeSecret(ctx, application, jobs[name].wanted, jobs[name].create)
+		return c.hintAtNumber(name, err)
 	})
 	written := make([]string, 0, len(names))
 	for i, name := range names {
 		if errs[i] == nil {
 			written = append(written, name)
-			continue
 		}
 		for _, user := range jobs[name].users {
 			user.fail(errs[i])
+			user.newSecret = user.newSecret || jobs[name].changed
 		}
 	}
 	return written
 }
 
-func (c *Catalog) writeSecret(ctx context.Context, application *unstructured.Unstructured, w *wanted, create bool) error {
+func (c *Catalog) writeSecret(ctx context.Context, application *unstructured.Unstructured, w *wanted, create bool) (changed bool, err error) {
 	ref := kube.Secret(c.options.CredentialsNamespace, w.name)
 	modify := c.client.Modify
 	if create {
 		modify = c.client.CreateOrModify
 	}
-	_, err := modify(ctx, ref, func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	_, err = modify(ctx, ref, func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		if current == nil {
+			changed = true
 			object := kube.NewSecret(ref, w.data, map[string]string{labelManagedBy: managedByUs})
 			object.SetAnnotations(map[string]string{annotationInstance: c.options.Instance})
 			object.SetOwnerReferences(ownedBy(application))
@@ -226,11 +231,12 @@ func (c *Catalog) writeSecret(ctx context.Context, application *unstructured.Uns
 		if err == nil && maps.Equal(held, w.data) && slices.EqualFunc(current.GetOwnerReferences(), ownedBy(application), func(a, b metav1.OwnerReference) bool { return a.UID == b.UID && a.Name == b.Name }) {
 			return nil, nil
 		}
+		changed = true
 		kube.SetSecretData(current, w.data)
 		current.SetOwnerReferences(ownedBy(application))
 		return current, nil
 	})
-	return err
+	return changed, err
 }
 
 // hintAtNumber says what may help where a numbered Secret cannot be written for good: accounts are limited to

@@ -13,6 +13,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
@@ -58,11 +59,14 @@ type Catalog struct {
 
 	mu  sync.Mutex
 	ids map[string]string // the registry's ids by identifier
+
+	writes atomic.Int64 // calls that changed something
 }
 
 var (
 	_ registration.Catalog         = (*Catalog)(nil)
 	_ registration.CredentialJudge = (*Catalog)(nil)
+	_ registration.WriteCounter    = (*Catalog)(nil)
 )
 
 // DefaultURL is the address of the registry for an Application from inside the cluster.
@@ -402,8 +406,15 @@ func (c *Catalog) send(ctx context.Context, method, id string, details *details)
 		request.Body = body
 		request.Header = http.Header{"Content-Type": {"application/json"}}
 	}
-	return c.options.HTTP.Do(ctx, request)
+	answer, err := c.options.HTTP.Do(ctx, request)
+	if err == nil && (answer.Status == http.StatusOK || answer.Status == http.StatusNoContent) {
+		c.writes.Add(1)
+	}
+	return answer, err
 }
+
+// Writes implements registration.WriteCounter.
+func (c *Catalog) Writes() int { return int(c.writes.Load()) }
 
 func (c *Catalog) remember(identifier, id string) {
 	c.mu.Lock()

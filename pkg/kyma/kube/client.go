@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -55,6 +56,7 @@ type Client struct {
 	dynamic   dynamic.Interface
 	rest      rest.Interface
 	namespace string
+	writes    atomic.Int64
 }
 
 // Ref names one object. Namespace is empty for objects of the cluster.
@@ -153,6 +155,9 @@ func newClient(config *rest.Config, namespace string, options Options) (*Client,
 	return &Client{dynamic: objects, rest: raw, namespace: namespace}, nil
 }
 
+// Writes is the number of objects that were made, changed or deleted so far.
+func (c *Client) Writes() int { return int(c.writes.Load()) }
+
 // Namespace is that of this pod, or of the kubeconfig's current context.
 func (c *Client) Namespace() string { return c.namespace }
 
@@ -188,6 +193,7 @@ func (c *Client) Create(ctx context.Context, ref Ref, object *unstructured.Unstr
 	if err != nil {
 		return nil, explain(err, "create", ref)
 	}
+	c.writes.Add(1)
 	return created, nil
 }
 
@@ -198,6 +204,7 @@ func (c *Client) Update(ctx context.Context, ref Ref, object *unstructured.Unstr
 	if err != nil {
 		return nil, explain(err, "update", ref)
 	}
+	c.writes.Add(1)
 	return updated, nil
 }
 
@@ -212,6 +219,7 @@ func (c *Client) Delete(ctx context.Context, ref Ref, object *unstructured.Unstr
 	if err := c.resource(ref).Delete(ctx, ref.Name, options); err != nil {
 		return explain(err, "delete", ref)
 	}
+	c.writes.Add(1)
 	return nil
 }
 

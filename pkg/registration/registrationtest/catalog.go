@@ -35,6 +35,7 @@ type Entry struct {
 var (
 	_ registration.Catalog          = (*Catalog)(nil)
 	_ registration.ApplicationOwner = (*Catalog)(nil)
+	_ registration.WriteCounter     = (*Catalog)(nil)
 )
 
 // Add puts in a service of somebody else.
@@ -51,7 +52,7 @@ func (c *Catalog) Entries() []Entry {
 	return append([]Entry{}, c.services...)
 }
 
-// Writes is the number of changes so far.
+// Writes implements registration.WriteCounter: each change is one, and so is making the Application.
 func (c *Catalog) Writes() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -148,6 +149,7 @@ func (c *Catalog) CreateApplication(context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.Missing, c.created = false, true
+	c.writes++
 	return nil
 }
 
