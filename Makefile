@@ -12,7 +12,7 @@ GOBUILD  := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w 
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the three static binaries into bin/
@@ -23,11 +23,41 @@ build: ## Build the three static binaries into bin/
 demo: build ## Package every add-on, try every plan against both generations of Kyma, on this machine
 	@scripts/demo.sh
 
+# Images take the charts' appVersion as their tag, and where the charts look for them.
+REGISTRY   ?= ghcr.io/kyma-connectors
+IMAGE_TAG  ?= $(shell sed -n 's/^appVersion: *//p' charts/*/Chart.yaml | tr -d '"' | sort -u)
+IMAGES     := registration-job event-gateway
+IMAGE_TOOL := $(GO) -C scripts/images run .
+
+.PHONY: image-tag
+image-tag:
+	@echo '$(IMAGE_TAG)'
+
+.PHONY: images
+images: ## Container images for linux/amd64 and arm64, as OCI layouts and as archives: bin/images
+	@rm -rf bin/images && mkdir -p bin/images
+	@for arch in amd64 arm64; do mkdir -p bin/linux_$$arch && GOOS=linux GOARCH=$$arch $(GOBUILD) -o bin/linux_$$arch/ $(IMAGES:%=./cmd/%) || exit 1; done
+	@$(IMAGE_TOOL) build -binaries $(CURDIR)/bin -out $(CURDIR)/bin/images -registry '$(REGISTRY)' -version '$(IMAGE_TAG)' \
+		-revision '$(shell git rev-parse HEAD 2>/dev/null)' -created $(or $(shell git log -1 --format=%ct 2>/dev/null),0) \
+		-source https://$(MODULE) $(IMAGES)
+
+.PHONY: push
+push: images ## Push the images: make push REGISTRY=registry.example.com/team
+	@$(IMAGE_TOOL) push -out $(CURDIR)/bin/images -registry '$(REGISTRY)' -version '$(IMAGE_TAG)' $(IMAGES)
+
+.PHONY: dist
+dist: build images ## What a release publishes: add-ons and charts that name the images by digest, in dist/
+	@scripts/dist.sh '$(REGISTRY)'
+
+.PHONY: verify-images
+verify-images: ## Two clones give the same images, byte for byte
+	@scripts/verify-images.sh
+
 # -count=1: charts lie outside those modules, so a cached result would not notice that they changed.
 .PHONY: test
 test: ## Unit, contract, golden, story and integration tests, and the charts under every Helm
 	$(GO) test -race ./...
-	@for engine in test/helm-compat/*/; do echo "$$engine"; $(GO) -C $$engine test -count=1 ./... || exit 1; done
+	@for module in scripts/images/ test/helm-compat/*/; do echo "$$module"; $(GO) -C $$module test -count=1 ./... || exit 1; done
 
 .PHONY: verify
 verify: build bin/tools/golangci-lint ## Lint, formatting, add-on rules and generated files

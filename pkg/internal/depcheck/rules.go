@@ -145,7 +145,7 @@ func Rules() []Rule {
 		{Package: "pkg/internal/cli/clitest", Others: []string{cobra, "github.com/stretchr/testify"}},
 		{Package: "pkg/internal/...", Ours: []string{"pkg/secret"}, Others: []string{cobra, "github.com/spf13/pflag", "github.com/VictoriaMetrics/metrics", "github.com/stretchr/testify"}},
 		{Package: "cmd/addonctl", Ours: []string{"pkg/cli/addonctl", "pkg/internal/cli"}},
-		{Package: "cmd/registration-job", Ours: []string{"pkg/cli/registrationjob", "pkg/internal/cli"}},
-		{Package: "cmd/event-gateway", Ours: []string{"pkg/cli/eventgateway", "pkg/internal/cli"}},
+		{Package: "cmd/registration-job", Ours: []string{"pkg/cli/registrationjob", "pkg/internal/cli"}, Others: []string{"golang.org/x/crypto/x509roots/fallback"}},
+		{Package: "cmd/event-gateway", Ours: []string{"pkg/cli/eventgateway", "pkg/internal/cli"}, Others: []string{"golang.org/x/crypto/x509roots/fallback"}},
 	}
 }
