@@ -109,6 +109,9 @@ func (b builder) specify(api *API, p probed) finding {
 		api.Specification = document
 	case spec.URL.IsSet():
 		api.SpecificationURL = e.Text(spec.URL)
+		if err := b.system.Check(api.SpecificationURL); err != nil && e.Err == nil {
+			return system.Misconfigured("check the address of the specification, and --allow-address", "its specification: %v", err)
+		}
 	case spec.Path.IsSet():
 		address, err := b.system.Resolve(e.Text(spec.Path))
 		if err != nil {

@@ -65,6 +65,8 @@ func JudgeError(err error, h Hints) Finding {
 	switch failed.Kind {
 	case httpclient.Invalid:
 		f.Class, f.Next = ClassMisconfigured, "check "+h.System+" and "+h.Credentials
+	case httpclient.Forbidden:
+		f.Class, f.Next = ClassMisconfigured, "check "+h.System+"; where the system really is there, --allow-address lets its address be called"
 	case httpclient.TLS:
 		f.Class, f.Next = ClassMisconfigured, "check "+h.System+"; where the system has a certificate of its own authority, add that to the file that SSL_CERT_FILE names"
 	case httpclient.TooLarge:

@@ -86,6 +86,9 @@ func (c *Client) Resolve(path string) (string, error) {
 	return address, nil
 }
 
+// Check finds what is wrong with an address elsewhere that Kyma is going to call, as far as that can be seen.
+func (c *Client) Check(address string) error { return c.http.Check(address) }
+
 // follow makes a complete address of a link in an answer. It must stay at the system, too.
 func (c *Client) follow(current, link string) (string, error) {
 	base, err := url.Parse(current)

@@ -201,6 +201,7 @@ spec:
 {{- end }}
 {{- include "common.sinkEnv" . }}
 {{- include "common.hostsEnv" . }}
+{{- include "common.allowEnv" . }}
 {{- end -}}
 
 {{/* Hosts that the values give to what the gateway tells apart by host. */}}

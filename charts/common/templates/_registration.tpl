@@ -75,6 +75,7 @@ spec:
 - name: KC_REGISTRY_URL
   value: {{ . | quote }}
 {{- end }}
+{{- include "common.allowEnv" $c }}
 - name: KC_STATUS_CONFIGMAP
   value: {{ include "common.name" (list $c "status") }}
 - name: KC_STATE_SECRET
@@ -108,6 +109,14 @@ spec:
   value: {{ $registration.failOn }}
 - name: KC_CREATE_APPLICATION
   value: {{ $registration.createApplication | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Addresses of the system that are not public. */}}
+{{- define "common.allowEnv" -}}
+{{- with .Values.system.allowAddresses }}
+- name: KC_ALLOW_ADDRESS
+  value: {{ join "," . | quote }}
 {{- end }}
 {{- end -}}
 

@@ -32,7 +32,7 @@ type checkOptions struct {
 	timeout    time.Duration
 }
 
-func newCheck(streams cli.Streams) *cobra.Command {
+func newCheck(getenv func(string) string, streams cli.Streams) *cobra.Command {
 	o := &checkOptions{}
 	cmd := &cobra.Command{
 		Use:   "check",
@@ -47,6 +47,7 @@ what is said about buffer and target. Nothing is opened and nobody is asked, unl
 	}
 	flags := cmd.Flags()
 	o.definition.bind(flags)
+	o.definition.bindAddresses(flags, getenv)
 	o.sink.bind(flags)
 	o.buffer.bind(flags)
 	o.hosts.bind(flags)

@@ -14,6 +14,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/buffer"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/sink"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
 )
 
 // byteSize is a flag such as 256KiB.
@@ -47,13 +48,21 @@ func (b *byteSize) Type() string { return "bytes" }
 
 // definitionFlags name the definition and the parameters.
 type definitionFlags struct {
-	connector string
-	params    []string
+	connector      string
+	params         []string
+	allowAddresses []string
+	getenv         func(string) string
 }
 
 func (f *definitionFlags) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&f.connector, "connector", "", "file of the connector definition")
 	flags.StringArrayVar(&f.params, "params", nil, "place of parameters: a directory with one file each, or a YAML file; repeatable, later places win")
+}
+
+// bindAddresses is for commands that make calls to the system.
+func (f *definitionFlags) bindAddresses(flags *pflag.FlagSet, getenv func(string) string) {
+	f.getenv = getenv
+	flags.StringArrayVar(&f.allowAddresses, "allow-address", nil, httpclient.AllowUsage)
 }
 
 // sinkFlags say where events go.

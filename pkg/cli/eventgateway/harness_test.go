@@ -3,6 +3,7 @@ package eventgateway_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"encoding/pem"
@@ -59,6 +60,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// local is an environment in which systems may be on this machine.
+func local(name string) string {
+	return map[string]string{"KC_ALLOW_ADDRESS": "127.0.0.1,::1"}[name]
+}
+
 // buffer is a bytes.Buffer for several goroutines.
 type buffer struct {
 	mu sync.Mutex
@@ -88,7 +94,7 @@ func runWith(t *testing.T, env map[string]string, args ...string) (code int, std
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var out, errs buffer
-	code = eventgateway.Main(ctx, args, func(name string) string { return env[name] }, cli.Streams{Out: &out, Err: &errs})
+	code = eventgateway.Main(ctx, args, func(name string) string { return cmp.Or(env[name], local(name)) }, cli.Streams{Out: &out, Err: &errs})
 	return code, out.String(), errs.String()
 }
 
@@ -108,7 +114,7 @@ func serve(t *testing.T, args ...string) *running {
 	ended := make(chan int, 1)
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"}, args...)
 	go func() {
-		ended <- eventgateway.Main(ctx, args, func(string) string { return "" }, cli.Streams{Out: io.Discard, Err: logs})
+		ended <- eventgateway.Main(ctx, args, local, cli.Streams{Out: io.Discard, Err: logs})
 	}()
 	r := &running{logs: logs}
 	stop := sync.OnceValue(func() int { cancel(); return <-ended })
@@ -124,7 +130,7 @@ func spawn(t *testing.T, args ...string) (*running, *os.Process) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self, append([]string{"serve", "--listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)...)
-	cmd.Env = append(os.Environ(), "BE_THE_GATEWAY=1")
+	cmd.Env = append(os.Environ(), "BE_THE_GATEWAY=1", "KC_ALLOW_ADDRESS="+local("KC_ALLOW_ADDRESS"))
 	r := &running{logs: &buffer{}}
 	cmd.Stderr = r.logs
 	require.NoError(t, cmd.Start())

@@ -27,6 +27,6 @@ Exit codes: 0 done; 1 failed, worth another try; 2 configuration: somebody has t
 		Version: cli.Version(),
 		Args:    cobra.NoArgs,
 	}
-	root.AddCommand(newServe(streams), newCheck(streams), newBuffer(streams), newDeadLetters(streams), newRelay(streams))
+	root.AddCommand(newServe(getenv, streams), newCheck(getenv, streams), newBuffer(streams), newDeadLetters(streams), newRelay(getenv, streams))
 	return cli.Execute(ctx, root, args, getenv, streams)
 }

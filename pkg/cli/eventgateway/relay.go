@@ -30,7 +30,7 @@ func (s *setup) newRelays(f *relayFlags, prefix string, set *telemetry.Metrics) 
 		return nil
 	}
 	// Whoever publishes decides about repeating.
-	s.client = httpclient.New(httpclient.Options{Timeout: f.timeout, Retry: httpclient.Retry{Attempts: 1}, UserAgent: "kyma-connectors/" + cli.Version()})
+	s.client = httpclient.New(httpclient.Options{Timeout: f.timeout, Retry: httpclient.Retry{Attempts: 1}, Guard: s.guard, UserAgent: "kyma-connectors/" + cli.Version()})
 	caller, err := relay.NewCaller(s.definition, s.params, s.client)
 	if err != nil {
 		return fmt.Errorf("relay: %w", err)

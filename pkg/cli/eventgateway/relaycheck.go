@@ -19,9 +19,9 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/telemetry"
 )
 
-func newRelay(streams cli.Streams) *cobra.Command {
+func newRelay(getenv func(string) string, streams cli.Streams) *cobra.Command {
 	cmd := &cobra.Command{Use: "relay", Short: "Look after the way from Kyma to the system"}
-	cmd.AddCommand(newRelayCheck(streams))
+	cmd.AddCommand(newRelayCheck(getenv, streams))
 	return cmd
 }
 
@@ -36,7 +36,7 @@ type relayCheckOptions struct {
 // maxCheckedFile bounds the file of relay check.
 const maxCheckedFile = 4 << 20
 
-func newRelayCheck(streams cli.Streams) *cobra.Command {
+func newRelayCheck(getenv func(string) string, streams cli.Streams) *cobra.Command {
 	o := &relayCheckOptions{}
 	cmd := &cobra.Command{
 		Use:   "check --file EVENT.json",
@@ -52,6 +52,7 @@ The file holds a CloudEvent in structured mode, or a payload alone, which is the
 	}
 	flags := cmd.Flags()
 	o.definition.bind(flags)
+	o.definition.bindAddresses(flags, getenv)
 	o.relay.bind(flags)
 	flags.StringVar(&o.name, "relay", "", "name of the relay; needed where the definition has several")
 	flags.StringVar(&o.file, "file", "", "file with the event, - for standard input")

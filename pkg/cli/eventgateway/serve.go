@@ -43,7 +43,7 @@ type serveOptions struct {
 	logLevel, callbackURL                          string
 }
 
-func newServe(streams cli.Streams) *cobra.Command {
+func newServe(getenv func(string) string, streams cli.Streams) *cobra.Command {
 	o := &serveOptions{maxBuffered: 16 << 20}
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -64,6 +64,7 @@ Logs are JSON lines on standard error; they hold neither payloads nor secrets. H
 	}
 	flags := cmd.Flags()
 	o.definition.bind(flags)
+	o.definition.bindAddresses(flags, getenv)
 	flags.StringVar(&o.listen, "listen", ":8080", "address for deliveries")
 	flags.StringVar(&o.relayListen, "relay-listen", ":8082", "address for events from inside the cluster; only opened where the definition has a relay")
 	flags.StringVar(&o.adminListen, "admin-listen", ":8081", "address for health and metrics")

@@ -36,6 +36,10 @@ type setup struct {
 	// relays are in the order of the definition; they are made last, see newRelays.
 	relays []*relay.Relay
 	client *httpclient.Client
+	// guard is for calls to addresses that the system or the parameters name; keys is for those that fetch
+	// public keys.
+	guard *httpclient.Guard
+	keys  *httpclient.Client
 }
 
 // load reads the definition and the parameters and makes the routes, so that whatever is wrong shows
@@ -60,12 +64,16 @@ func (f *definitionFlags) load() (*setup, error) {
 		return nil, fmt.Errorf("%s: application: %w", f.connector, err)
 	}
 	s := &setup{definition: d, params: params, application: application}
+	if s.guard, err = httpclient.NewGuard(f.allowAddresses, f.getenv); err != nil {
+		return nil, fmt.Errorf("--allow-address: %w", err)
+	}
+	s.keys = verify.NewClient(s.guard)
 	if s.hosts, err = newHostNames(d, params.Input()); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.connector, err)
 	}
 	for i := range d.Deliveries {
 		delivery := &d.Deliveries[i]
-		stages, err := newStages(d, delivery, params.Input())
+		stages, err := s.newStages(delivery, params.Input())
 		if err != nil {
 			return nil, fmt.Errorf("%s: delivery %q: %w", f.connector, delivery.Name, err)
 		}
@@ -111,12 +119,12 @@ type staged struct {
 	token gateway.Stages
 }
 
-func newStages(d *connector.Definition, delivery *connector.Delivery, params expression.Input) (staged, error) {
-	mapper, err := mapping.New(d, delivery, params)
+func (s *setup) newStages(delivery *connector.Delivery, params expression.Input) (staged, error) {
+	mapper, err := mapping.New(s.definition, delivery, params)
 	if err != nil {
 		return staged{}, err
 	}
-	options := verify.Options{Input: func(d *gateway.Delivery) (expression.Input, error) {
+	options := verify.Options{HTTP: s.keys, Input: func(d *gateway.Delivery) (expression.Input, error) {
 		return mapper.Input(mapping.Delivery{Header: d.Header, Query: d.Query, Path: d.Path, Topic: d.Topic, Body: d.Body})
 	}}
 	var out staged
@@ -140,7 +148,7 @@ func (s *setup) reload(params *connector.Params) error {
 	all := make([]staged, len(s.routes))
 	for i := range s.definition.Deliveries {
 		delivery := &s.definition.Deliveries[i]
-		stages, err := newStages(s.definition, delivery, params.Input())
+		stages, err := s.newStages(delivery, params.Input())
 		if err != nil {
 			return fmt.Errorf("delivery %q: %w", delivery.Name, err)
 		}

@@ -32,6 +32,7 @@ type job struct {
 
 	connector            string
 	params               []string
+	allowAddresses       []string
 	backend              string
 	registryURL          string
 	kubeconfig           string
@@ -50,6 +51,7 @@ type job struct {
 	terminationLog       string
 	verbose              bool
 
+	guard      *httpclient.Guard
 	definition *connector.Definition
 	redact     *secret.Redactor
 	log        *slog.Logger
@@ -78,6 +80,7 @@ func (j *job) baseFlags(cmd *cobra.Command) {
 func (j *job) kymaFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&j.params, "params", nil, "`place` of parameters: a directory with a file for each one, or a YAML file; repeatable, later places win")
+	f.StringArrayVar(&j.allowAddresses, "allow-address", nil, httpclient.AllowUsage)
 	f.StringVar(&j.backend, "backend", detect.Auto, "where to register: "+strings.Join(backends, ", "))
 	f.StringVar(&j.registryURL, "registry-url", "", "`URL` of the Application Registry up to /v1/metadata; default the one in the cluster")
 	f.StringVar(&j.instance, "instance", "", "`name` of this installation, which owns what it registers; default the definition's name")
@@ -152,6 +155,10 @@ func (j *job) check() error {
 	if j.backend != "" && !slices.Contains(backends, j.backend) {
 		return fmt.Errorf("--backend is %q: want one of %s", j.backend, strings.Join(backends, ", "))
 	}
+	var err error
+	if j.guard, err = httpclient.NewGuard(j.allowAddresses, j.getenv); err != nil {
+		return fmt.Errorf("--allow-address: %w", err)
+	}
 	return checkCallback(j.callbackURL)
 }
 
@@ -208,9 +215,9 @@ func (j *job) setRedactor(r *secret.Redactor) {
 	j.log = slog.New(slog.NewTextHandler(r.Writer(j.streams.Err), &slog.HandlerOptions{Level: level}))
 }
 
-// newHTTP is the client for calls to the system.
+// newHTTP is the client for calls to the system, and to addresses that it names.
 func (j *job) newHTTP() *httpclient.Client {
-	return httpclient.New(httpclient.Options{Timeout: 20 * time.Second, UserAgent: userAgent()})
+	return httpclient.New(httpclient.Options{Timeout: 20 * time.Second, Guard: j.guard, UserAgent: userAgent()})
 }
 
 func userAgent() string { return "kyma-connectors/" + cli.Version() }

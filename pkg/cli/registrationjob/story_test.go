@@ -137,6 +137,7 @@ func setUp(env *testscript.Env, about scene) error {
 	}
 	files := map[string][]byte{"ca.pem": authority, "params.yaml": paramsYAML}
 	env.Setenv("SYSTEM", system.URL)
+	env.Setenv("KC_ALLOW_ADDRESS", "127.0.0.1,::1")
 	env.Setenv("SSL_CERT_FILE", filepath.Join(env.WorkDir, "ca.pem"))
 	// A definition may ask for a host name only: example.com, which the certificate is for, is the system.
 	proxy := httptest.NewServer(connectTo(system.Listener.Addr().String()))

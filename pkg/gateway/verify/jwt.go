@@ -42,13 +42,16 @@ func newJWT(v *connector.VerifyJWT, params expression.Input, o Options) (gateway
 	if err := checkKeyAddress(address); err != nil {
 		return nil, err
 	}
+	if o.HTTP == nil {
+		return nil, errors.New("verify: jwt: there is no client to fetch keys with")
+	}
 	header := v.Header
 	if header == "" {
 		header = "Authorization"
 	}
 	return &signedToken{
 		header: header,
-		keys:   newKeySet(address, o.Now),
+		keys:   &keySet{address: address, now: o.Now, client: o.HTTP},
 		parser: jwt.NewParser(
 			// Only public keys: with a shared secret, whoever knows the published key could sign.
 			jwt.WithValidMethods([]string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}),

@@ -27,6 +27,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/verify"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
 )
 
 // issuer publishes keys, and signs with their other halves.
@@ -100,7 +101,7 @@ func (i *issuer) verifier(t *testing.T, clock func() time.Time) gateway.Verifier
 	t.Helper()
 	v, err := verify.New(connector.Verify{JWT: &connector.VerifyJWT{
 		Issuer: connector.Literal("https://issuer.example.com"), Audience: connector.Literal("gateway"), JWKS: connector.Literal(i.URL + "/keys"),
-	}}, expression.Input{}, verify.Options{Now: clock})
+	}}, expression.Input{}, verify.Options{Now: clock, HTTP: verify.NewClient(nil)})
 	require.NoError(t, err)
 	return v
 }
@@ -208,8 +209,32 @@ func TestJWTWantsATrustworthyAddress(t *testing.T) {
 	} {
 		_, err := verify.New(connector.Verify{JWT: &connector.VerifyJWT{
 			Issuer: connector.Literal("i"), Audience: connector.Literal("a"), JWKS: connector.Literal(address),
-		}}, expression.Input{}, verify.Options{})
+		}}, expression.Input{}, verify.Options{HTTP: verify.NewClient(nil)})
 		assert.Equal(t, ok, err == nil, "%s: %v", address, err)
+	}
+}
+
+// A definition may name an issuer inside the cluster; it is asked where the operator allows that.
+func TestKeysComeFromAllowedAddresses(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	i := newIssuer(t)
+	i.publish(t, "one", &key.PublicKey)
+	for _, allow := range [][]string{nil, {"127.0.0.1"}} {
+		guard, err := httpclient.NewGuard(allow, nil)
+		require.NoError(t, err)
+		v, err := verify.New(connector.Verify{JWT: &connector.VerifyJWT{
+			Issuer: connector.Literal("https://issuer.example.com"), Audience: connector.Literal("gateway"), JWKS: connector.Literal(i.URL),
+		}}, expression.Input{}, verify.Options{Now: fixed, HTTP: verify.NewClient(guard)})
+		require.NoError(t, err)
+		err = v.Verify(context.Background(), bearer(signed(t, jwt.SigningMethodES256, "one", key, claims(nil))))
+		if allow != nil {
+			assert.NoError(t, err)
+			continue
+		}
+		assert.ErrorContains(t, err, "its address 127.0.0.1 is of this machine itself")
+		assert.Zero(t, i.asked.Load())
 	}
 }
 

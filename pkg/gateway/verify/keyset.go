@@ -45,8 +45,9 @@ type keySet struct {
 	asked    time.Time // when that was last tried
 }
 
-func newKeySet(address string, now func() time.Time) *keySet {
-	return &keySet{address: address, now: now, client: httpclient.New(httpclient.Options{Timeout: 5 * time.Second, MaxBody: maxKeySet, Retry: httpclient.Retry{Attempts: 1}})}
+// NewClient is a client for fetching public keys; the guard may be nil.
+func NewClient(guard *httpclient.Guard) *httpclient.Client {
+	return httpclient.New(httpclient.Options{Timeout: 5 * time.Second, MaxBody: maxKeySet, Guard: guard, Retry: httpclient.Retry{Attempts: 1}})
 }
 
 // errUnknownKey makes a refusal, unlike the failure to get any keys.

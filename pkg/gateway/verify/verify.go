@@ -13,6 +13,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
 )
 
 // The reasons of a refusal.
@@ -30,6 +31,8 @@ type Options struct {
 	Input func(*gateway.Delivery) (expression.Input, error)
 	// Tokens knows the tokens of the delivery's own token endpoint, for the scheme token.
 	Tokens TokenChecker
+	// HTTP fetches public keys, for the scheme jwt. It should repeat nothing.
+	HTTP *httpclient.Client
 	// Now is the clock for replay windows; nil means time.Now.
 	Now func() time.Time
 }

@@ -55,7 +55,8 @@ deliveries:
 	mapper, err := mapping.New(d, &d.Deliveries[0], p.Input())
 	require.NoError(t, err)
 	return verify.New(d.Deliveries[0].Verify, p.Input(), verify.Options{
-		Now: func() time.Time { return now },
+		HTTP: verify.NewClient(nil),
+		Now:  func() time.Time { return now },
 		Input: func(d *gateway.Delivery) (expression.Input, error) {
 			return mapper.Input(mapping.Delivery{Header: d.Header, Query: d.Query, Path: d.Path, Body: d.Body})
 		},

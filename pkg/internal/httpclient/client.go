@@ -35,6 +35,9 @@ type Options struct {
 	Retry Retry
 	// UserAgent is sent where the request has none.
 	UserAgent string
+	// Guard, where it is set, looks at every address that is dialled. It needs a Transport of type
+	// *http.Transport.
+	Guard *Guard
 	// Transport defaults to NewTransport().
 	Transport http.RoundTripper
 }
@@ -57,7 +60,11 @@ func New(options Options) *Client {
 		options.Transport = NewTransport()
 	}
 	options.Retry = options.Retry.withDefaults()
-	return &Client{options: options, http: &http.Client{Transport: options.Transport, CheckRedirect: stayAtHost}}
+	transport := options.Transport
+	if options.Guard != nil {
+		transport = newGuarded(options.Guard, transport)
+	}
+	return &Client{options: options, http: &http.Client{Transport: transport, CheckRedirect: stayAtHost}}
 }
 
 // WithCertificate returns a Client that presents a certificate where a server asks for one. It has connections
@@ -80,10 +87,10 @@ func (c *Client) WithCertificate(certificate tls.Certificate) (*Client, error) {
 // NewTransport returns the transport of a Client: it obeys HTTP_PROXY, HTTPS_PROXY and NO_PROXY and keeps
 // enough idle connections per host for many calls at once.
 func NewTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer.DialContext,
+		OnProxyConnectResponse: refusedByProxy,
+		DialContext:            newDialer().DialContext,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           256,
 		MaxIdleConnsPerHost:    64,
@@ -92,6 +99,10 @@ func NewTransport() *http.Transport {
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
 	}
+}
+
+func newDialer() *net.Dialer {
+	return &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 }
 
 // Request is one call. The body is given as bytes, so that the call can be repeated.
