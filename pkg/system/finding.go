@@ -29,6 +29,8 @@ const (
 type Finding struct {
 	Class        Class
 	Reason, Next string
+	// Slow says that there was no complete answer in time.
+	Slow bool
 }
 
 // OK says that nothing is wrong.
@@ -74,6 +76,7 @@ func JudgeError(err error, h Hints) Finding {
 	case httpclient.Ended:
 		f.Next = "run it again, with a longer --timeout"
 	default:
+		f.Slow = failed.Kind == httpclient.Timeout
 		f.Next = "check " + h.System + ", and that the cluster may connect to that host"
 	}
 	return f
@@ -89,19 +92,19 @@ func JudgeStatus(request httpclient.Request, answer *httpclient.Response, want [
 	said := Said(request, answer)
 	switch s := answer.Status; {
 	case s == http.StatusUnauthorized:
-		return Finding{ClassUnauthorized, said + ": the system refuses the credentials", "check " + h.Credentials}
+		return Finding{Class: ClassUnauthorized, Reason: said + ": the system refuses the credentials", Next: "check " + h.Credentials}
 	case s == http.StatusForbidden && h.WhenDisabled != "":
-		return Finding{ClassDisabled, said + ": not enabled for this user", h.WhenDisabled}
+		return Finding{Class: ClassDisabled, Reason: said + ": not enabled for this user", Next: h.WhenDisabled}
 	case s == http.StatusForbidden:
-		return Finding{ClassUnauthorized, said + ": the user may not call it", "give the user of " + h.Credentials + " the permission"}
+		return Finding{Class: ClassUnauthorized, Reason: said + ": the user may not call it", Next: "give the user of " + h.Credentials + " the permission"}
 	case (s == http.StatusNotFound || s == http.StatusGone) && h.WhenDisabled != "":
-		return Finding{ClassDisabled, said + ": the system does not offer it", h.WhenDisabled}
+		return Finding{Class: ClassDisabled, Reason: said + ": the system does not offer it", Next: h.WhenDisabled}
 	case s == http.StatusNotFound || s == http.StatusGone:
 		return Misconfigured("check "+h.System+" and the path in the definition", "%s: there is nothing at this address", said)
 	case s == http.StatusTooManyRequests || s >= 500:
-		return Finding{ClassUnreachable, said, "run it again later"}
+		return Finding{Class: ClassUnreachable, Reason: said, Next: "run it again later"}
 	case s >= 300 && s < 400:
-		return Finding{ClassMalformed, said + redirectTarget(answer), "check " + h.System + " and " + h.Credentials}
+		return Finding{Class: ClassMalformed, Reason: said + redirectTarget(answer), Next: "check " + h.System + " and " + h.Credentials}
 	}
 	return Misconfigured("check "+h.System+" and "+h.check(), "%s", said)
 }

@@ -61,21 +61,26 @@ func (c *Client) List(ctx context.Context, a *Authorization, l ListRequest) Find
 			return f
 		}
 		size += len(answer.Body)
-		items, ok := itemsOf(answer.Body, l.Items)
+		list, ok := listIn(answer.Body, l.Items)
 		if !ok {
-			return Finding{ClassMalformed, fmt.Sprintf("%s %s answered without the list %q", request.Method, httpclient.Address(request.URL), l.Items), "correct the definition"}
+			return Finding{Class: ClassMalformed, Reason: fmt.Sprintf("%s %s answered without the list %q", request.Method, httpclient.Address(request.URL), l.Items), Next: "correct the definition"}
 		}
-		for _, item := range items {
-			if counted >= l.Limit && l.Enough {
-				return Finding{}
+		full := false
+		list.ForEach(func(_, item gjson.Result) bool {
+			if full = counted >= l.Limit; full {
+				return false
 			}
-			if counted >= l.Limit {
-				return Misconfigured("raise the limit in the definition", "the system lists more than %d %s", l.Limit, l.What)
-			}
-			if l.Each([]byte(item), index) {
+			if l.Each([]byte(item.Raw), index) {
 				counted++
 			}
 			index++
+			return true
+		})
+		switch {
+		case full && l.Enough:
+			return Finding{}
+		case full:
+			return Misconfigured("raise the limit in the definition", "the system lists more than %d %s", l.Limit, l.What)
 		}
 		link := nextPage(answer, l.Next)
 		if link == "" {
@@ -86,7 +91,7 @@ func (c *Client) List(ctx context.Context, a *Authorization, l ListRequest) Find
 			err = errors.New("it does not end")
 		}
 		if err != nil {
-			return Finding{ClassMalformed, fmt.Sprintf("page %d of the listing of %s: %v", page+1, l.What, err), "ask the vendor of the system"}
+			return Finding{Class: ClassMalformed, Reason: fmt.Sprintf("page %d of the listing of %s: %v", page+1, l.What, err), Next: "ask the vendor of the system"}
 		}
 		request.URL = next
 	}
@@ -106,25 +111,18 @@ func (c *Client) page(ctx context.Context, a *Authorization, request httpclient.
 		if IsWebPage(answer.Body) {
 			what = ErrWebPage.Error()
 		}
-		return nil, Finding{ClassMalformed, fmt.Sprintf("%s %s answered with %s", request.Method, httpclient.Address(request.URL), what), "check " + h.System + " and " + h.Credentials}
+		return nil, Finding{Class: ClassMalformed, Reason: fmt.Sprintf("%s %s answered with %s", request.Method, httpclient.Address(request.URL), what), Next: "check " + h.System + " and " + h.Credentials}
 	}
 	return answer, Finding{}
 }
 
-// itemsOf are the raw elements of the list at path; the document itself where path is empty.
-func itemsOf(body []byte, path string) (raw []string, ok bool) {
-	list := gjson.ParseBytes(body)
+// listIn is the list at path; the document itself where path is empty.
+func listIn(body []byte, path string) (list gjson.Result, ok bool) {
+	list = gjson.ParseBytes(body)
 	if path != "" {
 		list = gjson.GetBytes(body, path)
 	}
-	if !list.IsArray() {
-		return nil, false
-	}
-	list.ForEach(func(_, item gjson.Result) bool {
-		raw = append(raw, item.Raw)
-		return true
-	})
-	return raw, true
+	return list, list.IsArray()
 }
 
 // nextPage is the link to the next page; empty at the end.

@@ -174,7 +174,7 @@ func fetchToken(ctx context.Context, client *httpclient.Client, a *Authorization
 		ExpiresIn   json.RawMessage `json:"expires_in"`
 	}
 	if json.Unmarshal(answer.Body, &body) != nil || body.AccessToken == "" {
-		return failed(Finding{ClassMalformed, "the token endpoint " + httpclient.Address(a.OAuth.request.URL) + " answered without an access token", "check " + a.Hint})
+		return failed(Finding{Class: ClassMalformed, Reason: "the token endpoint " + httpclient.Address(a.OAuth.request.URL) + " answered without an access token", Next: "check " + a.Hint})
 	}
 	// Some send the seconds as a text.
 	lifetime := defaultLifetime

@@ -115,6 +115,13 @@ type Request struct {
 	Idempotent bool
 	// MaxBody replaces the Client's limit; 0 keeps it.
 	MaxBody int64
+	// NotAgainAfterTimeout keeps a call that got no answer in time from being repeated at once: it has taken
+	// long already, and others wait.
+	NotAgainAfterTimeout bool
+	// Consume, where it is set, reads the body of an answer of status 200 while it arrives; the Response is then
+	// without a body. It may stop early. The body's limit holds, and when the body breaks off the call fails,
+	// whatever Consume made of it.
+	Consume func(io.Reader)
 	// Sign, where it is set, completes the request before each attempt: signatures carry a time and are used
 	// once. Its error ends the call, and is shown.
 	Sign func(*http.Request) error
@@ -197,14 +204,42 @@ func (c *Client) attempt(parent context.Context, r Request) (*Response, error) {
 	if r.MaxBody > 0 {
 		limit = r.MaxBody
 	}
-	body, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
-	if err != nil {
-		return nil, newError(parent, r, err)
+	limited := &limitedReader{r: answer.Body, limit: limit, left: limit}
+	var body []byte
+	if r.Consume != nil && answer.StatusCode == http.StatusOK {
+		r.Consume(limited)
+	} else {
+		body, _ = io.ReadAll(limited) // limited keeps the error
 	}
-	if int64(len(body)) > limit {
-		return nil, newError(parent, r, &tooLarge{limit})
+	if limited.err != nil {
+		return nil, newError(parent, r, limited.err)
 	}
 	return &Response{Status: answer.StatusCode, Header: answer.Header, Body: body}, nil
+}
+
+// limitedReader fails after limit bytes, and keeps why reading failed.
+type limitedReader struct {
+	r           io.Reader
+	limit, left int64
+	err         error
+}
+
+// Read implements io.Reader.
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.err != nil {
+		return 0, l.err
+	}
+	if int64(len(p)) > l.left+1 {
+		p = p[:l.left+1]
+	}
+	n, err := l.r.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		n, err = n-1, &tooLarge{l.limit}
+	}
+	if err != nil && err != io.EOF {
+		l.err = err
+	}
+	return n, err
 }
 
 // stayAtHost follows redirects within scheme, host and port only: the credentials of a call are in headers

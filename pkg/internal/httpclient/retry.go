@@ -62,7 +62,7 @@ func (r Retry) next(ctx context.Context, request Request, response *Response, er
 	pause := rand.N(min(r.Max, r.Base<<min(attempt-1, 16)) + 1)
 	if err != nil {
 		var failed *Error
-		if !errors.As(err, &failed) || !failed.Temporary() {
+		if !errors.As(err, &failed) || !failed.Temporary() || failed.Kind == Timeout && request.NotAgainAfterTimeout {
 			return 0, false
 		}
 	} else {
