@@ -55,7 +55,13 @@ func fill(node any, path string, in expression.Input) (any, error) {
 	switch node := node.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(node))
+		if err := spread(out, node[spreadMember], path, in); err != nil {
+			return nil, err
+		}
 		for _, key := range sortedKeys(node) {
+			if key == spreadMember {
+				continue
+			}
 			filled, err := fill(node[key], joinPath(path, key), in)
 			if err != nil {
 				return nil, err
@@ -85,6 +91,23 @@ func fill(node any, path string, in expression.Input) (any, error) {
 	default:
 		return node, nil
 	}
+}
+
+// spreadMember is the member of a template whose members take its place.
+const spreadMember = "..."
+
+// spread puts the members of the object in, which may be null.
+func spread(out map[string]any, node any, path string, in expression.Input) error {
+	filled, err := fill(node, joinPath(path, spreadMember), in)
+	if err != nil || filled == nil {
+		return err
+	}
+	members, ok := filled.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s: it is no JSON object", joinPath(path, spreadMember))
+	}
+	maps.Copy(out, members)
+	return nil
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

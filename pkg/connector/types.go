@@ -438,6 +438,8 @@ type Webhooks struct {
 	Name string `json:"name,omitempty"`
 	// Enabled switches self-registration off where it evaluates to false.
 	Enabled Value `json:"enabled,omitempty" scope:"parameters" kind:"bool"`
+	// First makes these webhooks before the APIs are registered, for what brings an API with it.
+	First bool `json:"first,omitempty"`
 	// Delivery names the delivery that the system is to call; needed where there are several.
 	Delivery string `json:"delivery,omitempty"`
 	// Mode is static (all topics; the default) or dynamic (those whose event types some Subscription wants).
@@ -456,6 +458,8 @@ type Webhooks struct {
 	Delete *Call `json:"delete,omitempty"`
 	// Resume has the system send again what it could not deliver.
 	Resume *Resume `json:"resume,omitempty"`
+	// CatchUp fetches events that the system could not deliver, and delivers them in its place.
+	CatchUp *CatchUp `json:"catchUp,omitempty"`
 	// RecreateWhen names parameters whose change needs a new webhook even where there is an update.
 	RecreateWhen []string `json:"recreateWhen,omitempty"`
 	// Grace is how long nobody wants the events of a webhook before dynamic mode removes it; default 1h.
@@ -503,10 +507,10 @@ type ListCall struct {
 	// ID, Callback, Topic and Label are gjson paths within an item, or expressions over item(). A topic may be
 	// a list of texts.
 	ID       Value `json:"id"`
-	Callback Value `json:"callback"`
+	Callback Value `json:"callback,omitempty"`
 	Topic    Value `json:"topic,omitempty"`
 	// Label finds what Create wrote as label: a webhook without it belongs to somebody else, whatever its
-	// callback.
+	// callback. Without a callback, the label alone decides.
 	Label Value `json:"label,omitempty"`
 	// Active says whether a webhook works; one that does not is updated, or made anew.
 	Active Value `json:"active,omitempty" kind:"bool"`
@@ -535,6 +539,34 @@ type ResumeList struct {
 	// is listed counts.
 	Group Value `json:"group,omitempty"`
 	// Limit bounds the items that are looked at; default 1000.
+	Limit int `json:"limit,omitempty"`
+}
+
+// CatchUp fetches, with every run, what the system could not deliver while nobody answered, and posts it to the
+// delivery's address as the system would have: verified, mapped and de-duplicated like everything else. What was
+// posted once is on record, as are the events that were there before the webhook. It is made for each webhook.
+type CatchUp struct {
+	// Enabled switches it off where it evaluates to false.
+	Enabled Value       `json:"enabled,omitempty" scope:"parameters" kind:"bool"`
+	List    CatchUpList `json:"list"`
+	// Headers and JSON are the delivery made from an item. It is signed as the delivery's first scheme wants it:
+	// an HMAC of rawBody in a header, or HTTP Basic.
+	Headers map[string]Value `json:"headers,omitempty"`
+	JSON    *Template        `json:"json"`
+}
+
+// CatchUpList lists events. Items and Next are as in ListCall.
+type CatchUpList struct {
+	Call
+	Items string `json:"items,omitempty"`
+	Next  string `json:"next,omitempty"`
+	// ID is a gjson path of, or an expression over, what identifies an event.
+	ID Value `json:"id"`
+	// Undelivered says whether an event was not delivered; default: every one that is listed.
+	Undelivered Value `json:"undelivered,omitempty" kind:"bool"`
+	// OrderBy is what events are sorted by before they are posted, as text; default: as they are listed.
+	OrderBy Value `json:"orderBy,omitempty"`
+	// Limit bounds the events that are looked at; default 1000.
 	Limit int `json:"limit,omitempty"`
 }
 
@@ -641,7 +673,8 @@ type WebhooksList []Webhooks
 // AuthList is a list of alternatives; in YAML a single object stands for a list of one.
 type AuthList []Auth
 
-// Template is a JSON document whose strings may be expressions.
+// Template is a JSON document whose strings may be expressions. The members of the object that a member named
+// "..." gives are put in its place; those that are written beside it win.
 type Template struct{ root any }
 
 // fileReader reads the documents beside a definition.

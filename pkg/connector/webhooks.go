@@ -171,6 +171,7 @@ func (w *Webhooks) validate(path string, d *Definition, problems *Problems) {
 		}
 	}
 	w.validateTopics(path, d, problems)
+	w.validateSigned(path, d, problems)
 	w.validateCalls(path, problems)
 }
 
@@ -213,6 +214,9 @@ func (w *Webhooks) validateCalls(path string, problems *Problems) {
 	}
 	if w.List != nil {
 		w.List.validate(path+".list", problems)
+		if !w.List.Callback.IsSet() && (!w.List.Label.IsSet() || w.Each == EachInstance) {
+			problems.add(path+".list.callback", "add it", "is missing: it tells whose webhook it is")
+		}
 		if w.Each == EachTopic && !w.List.Topic.IsSet() {
 			problems.add(path+".list.topic", "add it", "is missing: it tells which webhook is there")
 		}
@@ -229,6 +233,7 @@ func (w *Webhooks) validateCalls(path string, problems *Problems) {
 	if w.Delete != nil {
 		w.Delete.validate(path+".delete", problems)
 	}
+	w.validateCatchUp(path+".catchUp", problems)
 	if w.Resume != nil {
 		w.Resume.List.validate(path+".resume.list", problems)
 		w.Resume.Call.validate(path+".resume.call", problems)
@@ -240,6 +245,24 @@ func (w *Webhooks) validateCalls(path string, problems *Problems) {
 		if call.call != nil && call.call.Get.IsSet() {
 			problems.add(path+"."+call.name, "", "a GET changes nothing")
 		}
+	}
+}
+
+func (w *Webhooks) validateCatchUp(path string, problems *Problems) {
+	if w.CatchUp == nil {
+		return
+	}
+	w.CatchUp.List.validate(path+".list", problems)
+	if w.List == nil {
+		problems.add(path, "add list to the webhooks", "nobody could tell which webhooks there are")
+	}
+}
+
+// validateSigned wants deliveries that can be made in the system's place.
+func (w *Webhooks) validateSigned(path string, d *Definition, problems *Problems) {
+	delivery := d.CallbackOf(w)
+	if w.CatchUp != nil && delivery != nil && !delivery.Verify.signable() {
+		problems.add(path+".catchUp", `let the first scheme of the delivery's verify be basic, pathToken or an hmac of rawBody in one header`, "nobody could sign in the system's place")
 	}
 }
 

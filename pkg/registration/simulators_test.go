@@ -37,15 +37,11 @@ type simulation struct {
 }
 
 // simulate begins with the parameters of the connector's samples; $URL stands for the system's address. An empty
-// value takes a parameter away. The definition is the connector's or, before there is one, its draft.
+// value takes a parameter away.
 func simulate(t *testing.T, name string, params map[string]string) *simulation {
 	t.Helper()
 	dir := filepath.Join("../../charts", name+"-connector", "files")
 	samples := filepath.Join(dir, "../samples/params.yaml")
-	if _, err := os.Stat(dir); err != nil {
-		dir = filepath.Join("../connector/testdata/drafts", name)
-		samples = filepath.Join(dir, "samples/params.yaml")
-	}
 	d, err := connector.Load(os.DirFS(dir))
 	require.NoError(t, err)
 	values, err := d.ReadValues(samples)
@@ -150,6 +146,20 @@ func TestSimulatedInstances(t *testing.T) {
 	}
 	assert.Zero(t, s.run(t).Writes)
 	assert.Len(t, s.catalog.Entries(), 3, "a third instance has another tag")
+}
+
+// TestSimulatedTags: one of several tags is enough, whatever the system makes of a question for several of them.
+func TestSimulatedTags(t *testing.T) {
+	t.Parallel()
+	for _, listing := range []string{"any", "all"} {
+		for tags, want := range map[string]int{"kyma": 2, "kyma,other": 3, "nobody,other": 1, "nobody": 0, "": 3} {
+			t.Run(listing+" "+tags, func(t *testing.T) {
+				t.Parallel()
+				s := simulate(t, "openconnectors", map[string]string{"host_name": "example.com", "filter_tags": tags, "simulator_tags": listing, "simulator_instance_tags": "kyma"})
+				assert.Equal(t, want, s.run(t).APIs.Registered)
+			})
+		}
+	}
 }
 
 func TestSimulatedKeys(t *testing.T) {

@@ -38,12 +38,17 @@ func (w *WebhooksReport) count() {
 	}
 }
 
-// AddWebhooks adds what became of the webhooks.
+// AddWebhooks adds what became of webhooks, after what was added before.
 func (r *Report) AddWebhooks(w *WebhooksReport) {
 	if w == nil {
 		return
 	}
-	r.Webhooks = w
+	if r.Webhooks == nil {
+		r.Webhooks = &WebhooksReport{Items: []WebhookReport{}, Notes: []string{}}
+	}
+	r.Webhooks.Writes += w.Writes
+	r.Webhooks.Items = append(r.Webhooks.Items, w.Items...)
+	r.Webhooks.Notes = append(r.Webhooks.Notes, w.Notes...)
 	r.Writes += w.Writes
 	r.Notes = append(r.Notes, w.Notes...)
 	r.count()

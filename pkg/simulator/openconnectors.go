@@ -36,6 +36,8 @@ type openConnectors struct {
 	instances []*ocInstance
 	events    []*ocEvent // oldest first
 	policy    string     // what happens after a failure: "retry" or "queue"
+	delivered string     // the status of an event that was delivered
+	allTags   bool       // a listing by several tags wants all of them
 }
 
 // ocInstance is one instance of an element.
@@ -59,7 +61,9 @@ type ocSetting struct {
 }
 
 // newOpenConnectors needs host_name, organization_secret and user_secret. The two instances that a
-// connector is to find are tagged with filter_tags, or "kyma"; a third one is not.
+// connector is to find are tagged with simulator_instance_tags, filter_tags or "kyma"; a third one is not. Unverified facts have switches:
+// simulator_delivered_status (default NOTIFIED) is the status of an event that was delivered, simulator_tags "all"
+// lists the instances that have all tags that were asked for instead of one of them.
 func newOpenConnectors(params map[string]string) (System, error) {
 	value := func(name, older string) string { return cmp.Or(params[name], params[older]) }
 	known := map[string]string{
@@ -73,9 +77,10 @@ func newOpenConnectors(params map[string]string) (System, error) {
 	if err != nil || strings.Contains(known["host_name"], "/") {
 		return nil, errors.New("parameter host_name: give a host without https:// and path")
 	}
-	c := &openConnectors{host: host, organization: known["organization_secret"], user: known["user_secret"], nextID: 164194, policy: ocRetry}
+	c := &openConnectors{host: host, organization: known["organization_secret"], user: known["user_secret"], nextID: 164194, policy: ocRetry,
+		delivered: cmp.Or(params["simulator_delivered_status"], "NOTIFIED"), allTags: params["simulator_tags"] == "all"}
 	c.outbox = newOutbox(sending{subscribed: true, retryAfter: 8 * time.Second, factor: 8, maxWait: 32768 * time.Second, attempts: 6, tried: c.tried, exhausted: c.exhausted})
-	tags := listOf(value("filter_tags", "filterTags"))
+	tags := listOf(cmp.Or(params["simulator_instance_tags"], value("filter_tags", "filterTags")))
 	if len(tags) == 0 {
 		tags = []string{"kyma"}
 	}
@@ -247,12 +252,13 @@ func (c *openConnectors) withInstance(next func(w http.ResponseWriter, r *http.R
 	}
 }
 
-// listInstances lists the instances that have one of the tags; that one is enough could not be verified.
+// listInstances lists the instances that have one of the tags, or all of them.
 func (c *openConnectors) listInstances(w http.ResponseWriter, r *http.Request) {
 	tags := r.URL.Query()["tags[]"]
 	views := []any{}
 	for _, i := range c.instances {
-		if len(tags) == 0 || slices.ContainsFunc(tags, func(tag string) bool { return slices.Contains(i.tags, tag) }) {
+		missing := slices.DeleteFunc(slices.Clone(tags), func(tag string) bool { return slices.Contains(i.tags, tag) })
+		if len(missing) == 0 || !c.allTags && len(missing) < len(tags) {
 			views = append(views, i.view())
 		}
 	}

@@ -237,7 +237,7 @@ func (c *openConnectors) tried(e *outboundEvent, a attempt) {
 	defer c.mu.Unlock()
 	for _, event := range c.events {
 		if strconv.Itoa(event.id) == e.ID && a.err == nil && a.status/100 == 2 {
-			event.status = "NOTIFIED"
+			event.status = c.delivered
 		}
 	}
 }

@@ -195,7 +195,11 @@ func (s *section) make(ctx context.Context, step Step) bool {
 	}
 	s.report.Writes++
 	row.Outcome, row.Reason, row.ID = outcomeOf(step), step.Reason, id
-	s.state.Webhooks[s.key(w.Key)] = Record{ID: id, Digest: w.Digest, Recreate: w.Recreate}
+	record := Record{ID: id, Digest: w.Digest, Recreate: w.Recreate}
+	if before := s.state.Webhooks[s.key(w.Key)]; before.ID == id {
+		record.CaughtUp = before.CaughtUp
+	}
+	s.state.Webhooks[s.key(w.Key)] = record
 	return true
 }
 

@@ -220,6 +220,9 @@ func (s *section) registered(raw []byte, ofInstance bool) (r Registered, listed 
 	e.In.Item = raw
 	address := s.field(&e, list.Callback)
 	ours, current := s.callback.judge(address)
+	if !list.Callback.IsSet() {
+		address, ours, current = s.callback.shown, true, true // the label decides
+	}
 	if list.Label.IsSet() && s.field(&e, list.Label) != s.label() {
 		ours = false
 	}

@@ -341,8 +341,12 @@ func newFixtureWith(t *testing.T, header, webhooks string, params ...string) *fi
 }
 
 func testClient(server *httptest.Server) *httpclient.Client {
+	return clientOver(server.Client().Transport)
+}
+
+func clientOver(transport http.RoundTripper) *httpclient.Client {
 	return httpclient.New(httpclient.Options{
-		Timeout: 10 * time.Second, Transport: server.Client().Transport,
+		Timeout: 10 * time.Second, Transport: transport,
 		Retry: httpclient.Retry{Attempts: 2, Wait: func(context.Context, time.Duration) error { return nil }},
 	})
 }

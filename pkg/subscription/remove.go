@@ -96,6 +96,9 @@ func (s *section) remove(ctx context.Context, removal *registration.Removal) {
 			continue
 		}
 		what := "webhook " + nameOf(old)
+		if s.w.First {
+			what = s.name()
+		}
 		if s.w.Delete == nil {
 			removal.Failed(what, &registration.ConfigError{What: "the system has no way to delete it", Next: "remove it at the system"})
 			continue

@@ -3,7 +3,6 @@ package subscription
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
@@ -21,7 +20,10 @@ func (s *section) resume(ctx context.Context) {
 	}
 	targets := []string{""}
 	if resume.List.Uses("id") {
-		targets = s.working()
+		targets = nil
+		for _, key := range s.workingKeys() {
+			targets = append(targets, s.at(key).ID)
+		}
 	}
 	for _, id := range targets {
 		values := map[string]string{"id": id, "callback": s.callback.full.Reveal(), "label": s.label()}
@@ -39,22 +41,6 @@ func (s *section) resume(ctx context.Context) {
 			s.note("%s: what the system could not deliver is sent again: %d", s.name(), len(items))
 		}
 	}
-}
-
-// working are the ids of the webhooks that are there.
-func (s *section) working() []string {
-	var ids []string
-	for key := range s.rows {
-		row := s.at(key)
-		switch row.Outcome {
-		case registration.OutcomeRegistered, registration.OutcomeUpdated, registration.OutcomeUnchanged, registration.OutcomeLeft:
-			if row.ID != "" {
-				ids = append(ids, row.ID)
-			}
-		}
-	}
-	slices.Sort(ids)
-	return ids
 }
 
 // undelivered lists what has to be sent again.

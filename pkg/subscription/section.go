@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -130,6 +131,7 @@ func (s *section) converge(ctx context.Context) {
 		s.apply(ctx, plan.Steps)
 	}
 	s.resume(ctx)
+	s.catchUp(ctx)
 }
 
 func (s *section) grace() time.Duration {
@@ -231,7 +233,11 @@ func (s *section) want(instances []instance, demands map[string]Demand) system.F
 		}
 	case connector.EachAll:
 		if len(s.topics) > 0 || len(s.Definition.TopicsOf(s.w)) == 0 {
-			s.add(s.together(Wanted{Key: "all", Name: "all events"}, demands))
+			name := "all events"
+			if s.w.First {
+				name = cmp.Or(s.w.Name, name)
+			}
+			s.add(s.together(Wanted{Key: "all", Name: name}, demands))
 		}
 	case connector.EachInstance:
 		for _, i := range instances {

@@ -43,10 +43,20 @@ type Record struct {
 	Recreate string `json:"recreate,omitempty"`
 	// UnwantedSince is when somebody was missed first who wants its events; zero where they are wanted.
 	UnwantedSince time.Time `json:"unwantedSince,omitzero"`
+	// CaughtUp is nil before the first look at what the system could not deliver.
+	CaughtUp *CaughtUp `json:"caughtUp,omitempty"`
+}
+
+// CaughtUp says which of the events that the system lists as undelivered are done with.
+type CaughtUp struct {
+	// Settled are their ids, sorted: they were posted to the gateway, or were there before the webhook. What the
+	// system does not list any more is forgotten.
+	Settled []string `json:"settled"`
 }
 
 func (r Record) equal(other Record) bool {
-	return r.ID == other.ID && r.Digest == other.Digest && r.Recreate == other.Recreate && r.UnwantedSince.Equal(other.UnwantedSince)
+	return r.ID == other.ID && r.Digest == other.Digest && r.Recreate == other.Recreate && r.UnwantedSince.Equal(other.UnwantedSince) &&
+		(r.CaughtUp == nil) == (other.CaughtUp == nil) && (r.CaughtUp == nil || slices.Equal(r.CaughtUp.Settled, other.CaughtUp.Settled))
 }
 
 func (d StateData) equal(other StateData) bool {

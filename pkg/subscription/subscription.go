@@ -29,6 +29,17 @@ type Subscribers interface {
 // DefaultGrace is how long nobody wants the events of a webhook before it is removed.
 const DefaultGrace = time.Hour
 
+// Phase is a part of a run of the registration.
+type Phase string
+
+// The phases.
+const (
+	// BeforeAPIs is for webhooks that bring an API with them.
+	BeforeAPIs Phase = "before"
+	// AfterAPIs is for all others, so that the first event finds the Application.
+	AfterAPIs Phase = "after"
+)
+
 // Options say what to register and how.
 type Options struct {
 	Definition *connector.Definition
@@ -41,6 +52,8 @@ type Options struct {
 	DryRun, Verify bool
 	// Parallel bounds the calls to the system at the same time; default registration.DefaultParallel.
 	Parallel int
+	// Phase chooses the sections that are worked on. Default: all of them.
+	Phase Phase
 	// CallbackURL is the public address of the gateway, without path.
 	CallbackURL string
 	// Grace replaces that of the definition; nil leaves it.
@@ -77,7 +90,7 @@ type run struct {
 // Run brings the webhooks at the system to what the definition and the parameters ask for. It is nil where the
 // definition has none. It always returns a report; whether that is a success say its rows.
 func Run(ctx context.Context, options Options, deps Dependencies) *registration.WebhooksReport {
-	if len(options.Definition.Webhooks) == 0 {
+	if !slices.ContainsFunc(options.Definition.Webhooks, func(w connector.Webhooks) bool { return options.Phase.has(&w) }) {
 		return nil
 	}
 	r := newRun(options, deps)
@@ -89,6 +102,11 @@ func Run(ctx context.Context, options Options, deps Dependencies) *registration.
 	r.save(ctx)
 	r.finish()
 	return r.report
+}
+
+// has says whether webhooks belong to a phase.
+func (p Phase) has(w *connector.Webhooks) bool {
+	return p == "" || w.First == (p == BeforeAPIs)
 }
 
 func newRun(options Options, deps Dependencies) *run {
@@ -116,6 +134,9 @@ func (r *run) begin(ctx context.Context) []*section {
 	var sections []*section
 	for i := range r.Definition.Webhooks {
 		s := &section{run: r, w: &r.Definition.Webhooks[i]}
+		if !r.Phase.has(s.w) {
+			continue
+		}
 		switch enabled, err := s.w.Enabled.Bool(r.in, true); {
 		case err != nil:
 			s.fail(system.Misconfigured("correct the definition", "it cannot be evaluated: %v", err))
@@ -200,7 +221,7 @@ func (r *run) keepCallbacks(sections []*section) {
 			keep(s.callback.shown)
 		}
 		for _, older := range s.callback.older {
-			if s.unsettled {
+			if s.unsettled || r.Phase == BeforeAPIs { // others may still call it
 				keep(older)
 			}
 			settled[older] = true

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
+	"github.com/kyma-connectors/kyma-connectors/pkg/subscription"
 )
 
 // applyFlags are those that only apply has.
@@ -114,10 +115,14 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, configur
 		return err
 	}
 	options.Detected, options.SubscriptionVersion = kyma.found.Findings, kyma.found.Subscriptions
+	first := j.webhooks(ctx, options, kyma, application, subscription.BeforeAPIs)
 	report := registration.Run(ctx, options, registration.Dependencies{
 		Catalog: kyma.catalog, State: kyma.state, HTTP: j.newHTTP(), Log: j.log,
 	})
-	j.webhooks(ctx, options, kyma, report)
+	report.AddWebhooks(first)
+	if report.Error == "" { // without services, events would go nowhere
+		report.AddWebhooks(j.webhooks(ctx, options, kyma, application, subscription.AfterAPIs))
+	}
 	if !report.DryRun {
 		j.keepStatus(ctx, kyma.client, report)
 	}

@@ -11,22 +11,18 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/subscription"
 )
 
-// webhooks registers the webhooks at the system, after the services. A run that was stopped has no services, so
-// that events would go nowhere.
-func (j *job) webhooks(ctx context.Context, o registration.Options, kyma *kyma, report *registration.Report) {
-	if report.Error != "" {
-		return
-	}
+// webhooks registers the webhooks at the system that belong to a phase; nil where there are none.
+func (j *job) webhooks(ctx context.Context, o registration.Options, kyma *kyma, application string, phase subscription.Phase) *registration.WebhooksReport {
 	options := subscription.Options{
-		Definition: o.Definition, Params: o.Params, Instance: o.Instance, Policy: o.Policy,
+		Definition: o.Definition, Params: o.Params, Instance: o.Instance, Policy: o.Policy, Phase: phase,
 		DryRun: o.DryRun, Verify: o.Verify, Parallel: o.Parallel, CallbackURL: o.CallbackURL,
 	}
 	if j.webhookGrace >= 0 {
 		options.Grace = &j.webhookGrace
 	}
-	report.AddWebhooks(subscription.Run(ctx, options, subscription.Dependencies{
-		State: j.webhookState(kyma.client), Subscribers: subscribers(kyma, report.Application), HTTP: j.newHTTP(), Log: j.log,
-	}))
+	return subscription.Run(ctx, options, subscription.Dependencies{
+		State: j.webhookState(kyma.client), Subscribers: subscribers(kyma, application), HTTP: j.newHTTP(), Log: j.log,
+	})
 }
 
 // webhookState is the state in the Secret of all states; nil where there is none.

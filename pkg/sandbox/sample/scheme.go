@@ -2,13 +2,9 @@ package sample
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // some senders sign with it
 	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
-	"hash"
 	"strings"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
@@ -115,26 +111,9 @@ func keyed(d *connector.Delivery, v *connector.VerifyHMAC) *scheme {
 			if err != nil {
 				return nil, err
 			}
-			return each(v.Keys, p, func(key string) (string, error) { return digest(v, key, message) })
+			return each(v.Keys, p, func(key string) (string, error) { return v.Sign(key, message) })
 		},
 	}
-}
-
-func digest(v *connector.VerifyHMAC, key, message string) (string, error) {
-	algorithms := map[string]func() hash.Hash{"sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New}
-	algorithm, ok := algorithms[v.Algorithm]
-	if !ok {
-		return "", fmt.Errorf("hmac algorithm %q is not known", v.Algorithm)
-	}
-	mac := hmac.New(algorithm, []byte(key))
-	mac.Write([]byte(message))
-	switch v.Encoding {
-	case "hex":
-		return v.Prefix + hex.EncodeToString(mac.Sum(nil)), nil
-	case "base64":
-		return v.Prefix + base64.StdEncoding.EncodeToString(mac.Sum(nil)), nil
-	}
-	return "", fmt.Errorf("hmac encoding %q is not known", v.Encoding)
 }
 
 // The headers of the Standard Webhooks scheme.
