@@ -24,6 +24,8 @@ type prober struct {
 	log        *slog.Logger
 	// parallel bounds the number of calls at the same time.
 	parallel int
+	// active, where it is set, is told at once of each API that is active; it is called by several goroutines.
+	active func(probed)
 }
 
 // probed is what became of a candidate: active with the address that answered, or not.
@@ -77,6 +79,9 @@ func (p *prober) run(ctx context.Context) survey {
 	out.apis = make([]probed, len(candidates))
 	each(p.parallel, len(candidates), func(i int) {
 		out.apis[i] = p.probe(ctx, candidates[i])
+		if p.active != nil && out.apis[i].found.OK() {
+			p.active(out.apis[i])
+		}
 		p.log.Debug("probed", "api", candidates[i].id, "class", string(out.apis[i].found.Class))
 	})
 	markDuplicates(out.apis)

@@ -1,5 +1,7 @@
 package registration
 
+import "fmt"
+
 // Outcome is what became of a service.
 type Outcome string
 
@@ -128,6 +130,12 @@ func (r *Report) count() {
 		r.Webhooks.count()
 		r.OK = r.OK && r.Webhooks.Counts.Failed == 0
 	}
+}
+
+// StateNotSaved takes back that the state was saved.
+func (r *Report) StateNotSaved(err error) {
+	r.Writes--
+	r.Notes = append(r.Notes, fmt.Sprintf("the state could not be saved, so that the next run writes services with credentials anew: %v", err))
 }
 
 func (c *Counts) add(outcome Outcome) {

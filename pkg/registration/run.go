@@ -8,7 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
@@ -42,9 +42,19 @@ type Options struct {
 	Detected []Detection
 }
 
+// parallel is the effective value of Parallel.
+func (o Options) parallel() int {
+	if o.Parallel <= 0 {
+		return DefaultParallel
+	}
+	return o.Parallel
+}
+
 // Dependencies are what a run talks to.
 type Dependencies struct {
 	Catalog Catalog
+	// Survey is one that was started before; nil starts one.
+	Survey *Survey
 	// State may be nil: services with credentials are then updated each time.
 	State State
 	HTTP  *httpclient.Client
@@ -66,8 +76,9 @@ type run struct {
 	report  *Report
 	rows    map[string]int // service id or identifier -> index in report.Services
 	desired Desired
-	// changes is the number of changes that were made.
-	changes int
+	kyma    known
+	// changes is the number of changes that were made, writtenBefore what the Catalog had written before.
+	changes, writtenBefore int
 	// wanted is the number of APIs that the parameters do not switch off.
 	wanted int
 }
@@ -81,9 +92,7 @@ func Run(ctx context.Context, options Options, deps Dependencies) *Report {
 	if options.Policy == "" {
 		options.Policy = Upsert
 	}
-	if options.Parallel <= 0 {
-		options.Parallel = DefaultParallel
-	}
+	options.Parallel = options.parallel()
 	r := &run{Options: options, Dependencies: deps, redact: secret.NewRedactor(options.Params.Secrets()...), rows: map[string]int{}}
 	r.report = &Report{
 		DryRun:    options.DryRun || options.Verify,
@@ -96,6 +105,7 @@ func Run(ctx context.Context, options Options, deps Dependencies) *Report {
 		Manual:    []ManualReport{},
 		Notes:     []string{},
 	}
+	r.writtenBefore = r.written()
 	r.do(ctx)
 	r.tell()
 	r.report.count()
@@ -114,30 +124,91 @@ func (r *run) do(ctx context.Context) {
 	r.builder.judge, _ = r.Catalog.(CredentialJudge)
 
 	r.Log.Info("asking the system and Kyma", "application", application, "backend", r.Catalog.Name())
-	type listed struct {
-		services []Registered
-		err      error
+	if r.Survey == nil {
+		r.Survey = StartSurvey(ctx, r.Options, r.HTTP, r.Log)
 	}
-	list := make(chan listed, 1)
-	go func() {
-		services, err := r.Catalog.List(ctx)
-		list <- listed{services, err}
-	}()
-	r.survey(ctx)
+	defer r.Survey.Stop()
+	r.builder.system = r.Survey.client
+	r.askKyma(ctx)
+	r.prepare(ctx)
+	<-r.Survey.done
+	r.survey(r.Survey)
 	r.catalogEvents()
-	current := <-list
-
-	missing := errors.Is(current.err, ErrNoApplication)
-	if current.err != nil && (!missing || !r.mayCreate()) {
-		if missing {
-			current.err = &ConfigError{What: fmt.Sprintf("the Application %q does not exist", application),
+	if err := r.kyma.err; err != nil {
+		if errors.Is(err, ErrNoApplication) {
+			err = &ConfigError{What: fmt.Sprintf("the Application %q does not exist", application),
 				Next: "create it, or let this program create it with --create-application where Kyma allows that"}
 		}
-		r.stop(current.err)
+		r.stop(err)
 		return
 	}
 	r.checkAllDisabled()
-	r.converge(ctx, current.services, missing)
+	r.converge(ctx)
+}
+
+// known is what Kyma and the state said.
+type known struct {
+	services []Registered
+	// missing says that there is no Application, and that it may be made.
+	missing bool
+	err     error
+
+	state StateData
+	// before are the digests as they were applied; nil where they are not known, which without explains.
+	before  map[string]string
+	without string
+}
+
+// askKyma reads what is registered, and the state.
+func (r *run) askKyma(ctx context.Context) {
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		r.kyma.services, r.kyma.err = r.Catalog.List(ctx)
+	})
+	r.kyma.state, r.kyma.before, r.kyma.without = r.loadState(ctx)
+	asking.Wait()
+	if errors.Is(r.kyma.err, ErrNoApplication) && r.mayCreate() {
+		r.kyma.missing, r.kyma.err = true, nil
+	}
+}
+
+// prepare has the Catalog begin with the first active API while others are still being probed. Only what is going
+// to be done in any case is done: the plan for this API alone says so.
+func (r *run) prepare(ctx context.Context) {
+	preparer, can := r.Catalog.(Preparer)
+	if !can || r.DryRun || r.Verify || r.kyma.err != nil {
+		return
+	}
+	<-r.Survey.first
+	if r.Survey.active == nil {
+		return
+	}
+	service, _, f := r.builder.service(*r.Survey.active)
+	if !f.OK() {
+		return
+	}
+	plan := MakePlan(r.planFor(Desired{Services: []Service{service}, Incomplete: "more will follow"}))
+	if len(plan.Steps) != 1 || !r.createMissing(ctx) {
+		return
+	}
+	preparer.Prepare(ctx, plan.Steps[0].Change)
+}
+
+// createMissing makes the Application where there is none. What goes wrong ends the run.
+func (r *run) createMissing(ctx context.Context) bool {
+	if !r.kyma.missing {
+		return true
+	}
+	owner, ok := r.Catalog.(ApplicationOwner)
+	if !ok {
+		return true
+	}
+	if r.kyma.err = owner.CreateApplication(ctx); r.kyma.err != nil {
+		return false
+	}
+	r.kyma.missing = false
+	r.note("the Application was created")
+	return true
 }
 
 func (r *run) mayCreate() bool {
@@ -145,40 +216,29 @@ func (r *run) mayCreate() bool {
 	return can && r.CreateApplication
 }
 
-// survey asks the system and fills the rows of all APIs and the desired services.
-func (r *run) survey(ctx context.Context) {
-	client, f := system.New(r.Definition, r.Params, r.HTTP)
-	if !f.OK() {
+// survey fills the rows of all APIs and the desired services.
+func (r *run) survey(s *Survey) {
+	if !s.wrong.OK() {
 		for i := range r.Definition.APIs {
 			api := &r.Definition.APIs[i]
 			if api.Discover != nil {
 				if !switchedOff(api, r.Params.Input()) {
-					r.brokenListing(brokenListing{name: api.Discover.Get.Source(), found: f})
+					r.brokenListing(brokenListing{name: api.Discover.Get.Source(), found: s.wrong})
 				}
 				continue
 			}
 			r.wanted++
-			r.row(&probed{candidate: &candidate{api: api, id: api.ID, name: api.ID}, found: f})
+			r.row(&probed{candidate: &candidate{api: api, id: api.ID, name: api.ID}, found: s.wrong})
 		}
 		return
 	}
-	r.builder.system = client
-	if deadline, ok := ctx.Deadline(); ok {
-		// The rest of the time is for writing.
-		budget := time.Until(deadline) * 7 / 10
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, budget, errProbing)
-		defer cancel()
-	}
-	p := &prober{definition: r.Definition, system: client, log: r.Log, parallel: r.Parallel}
-	found := p.run(ctx)
-	for i := range found.apis {
-		if found.apis[i].found.Class != ClassSwitchedOff {
+	for i := range s.found.apis {
+		if s.found.apis[i].found.Class != ClassSwitchedOff {
 			r.wanted++
 		}
-		r.row(&found.apis[i])
+		r.row(&s.found.apis[i])
 	}
-	for _, l := range found.listings {
+	for _, l := range s.found.listings {
 		r.brokenListing(l)
 	}
 }
@@ -260,23 +320,28 @@ func (r *run) checkAllDisabled() {
 	}
 }
 
-// converge plans, applies and fills the outcomes.
-func (r *run) converge(ctx context.Context, current []Registered, createApplication bool) {
-	state, before, why := r.loadState(ctx)
+// planFor is what a plan depends on.
+func (r *run) planFor(desired Desired) PlanInput {
 	after := map[string]string{}
-	for _, s := range r.desired.Services {
+	for _, s := range desired.Services {
 		if hasCredentials(s) {
-			after[s.ID] = digest(state.Key, s)
+			after[s.ID] = digest(r.kyma.state.Key, s)
 		}
 	}
-	if r.Verify && before == nil {
-		r.note("whether credentials changed cannot be told: %s", why)
-		before = after
+	return PlanInput{
+		Instance: r.Instance, Policy: r.Policy, Current: r.kyma.services, Desired: desired,
+		Before: r.kyma.before, After: after, WithoutState: r.kyma.without,
 	}
-	plan := MakePlan(PlanInput{
-		Instance: r.Instance, Policy: r.Policy, Current: current, Desired: r.desired,
-		Before: before, After: after, WithoutState: why,
-	})
+}
+
+// converge plans, applies and fills the outcomes.
+func (r *run) converge(ctx context.Context) {
+	input := r.planFor(r.desired)
+	if r.Verify && input.Before == nil {
+		r.note("whether credentials changed cannot be told: %s", r.kyma.without)
+		input.Before = input.After
+	}
+	plan := MakePlan(input)
 	for _, s := range plan.Unchanged {
 		r.outcome(s.ID, OutcomeUnchanged, "")
 		r.at(s.ID).URL = r.url(s)
@@ -293,14 +358,14 @@ func (r *run) converge(ctx context.Context, current []Registered, createApplicat
 	for _, l := range plan.Leftover {
 		r.leftover(l.Registered, OutcomeLeft, l.Reason)
 	}
-	r.noteKept(current)
+	r.noteKept(r.kyma.services)
 
 	if r.Verify {
 		r.verify(plan)
 		return
 	}
 	if r.DryRun {
-		if createApplication {
+		if r.kyma.missing {
 			r.note("the Application would be created")
 		}
 		for _, step := range plan.Steps {
@@ -308,19 +373,13 @@ func (r *run) converge(ctx context.Context, current []Registered, createApplicat
 		}
 		return
 	}
-	written := r.written()
-	if len(plan.Steps) > 0 && createApplication {
-		if owner, ok := r.Catalog.(ApplicationOwner); ok {
-			if err := owner.CreateApplication(ctx); err != nil {
-				r.stop(err)
-				return
-			}
-			r.note("the Application was created")
-		}
+	if len(plan.Steps) > 0 && !r.createMissing(ctx) {
+		r.stop(r.kyma.err)
+		return
 	}
 	applied := r.apply(ctx, plan.Steps)
-	r.report.Writes += r.written() - written
-	r.saveState(ctx, state, before, after, applied)
+	r.report.Writes += r.written()
+	r.saveState(ctx, input.After, applied)
 }
 
 // loadState returns the state, with a key in any case, the digests as they were applied, and why there are
@@ -345,10 +404,10 @@ func (r *run) loadState(ctx context.Context) (StateData, map[string]string, stri
 	return state, before, ""
 }
 
-// written is the number of writes that the Catalog has made.
+// written is the number of writes that the Catalog has made in this run.
 func (r *run) written() int {
 	if counter, ok := r.Catalog.(WriteCounter); ok {
-		return counter.Writes()
+		return counter.Writes() - r.writtenBefore
 	}
 	return r.changes
 }
@@ -449,7 +508,8 @@ func (r *run) verify(plan Plan) {
 
 // saveState keeps the digests of what was applied. A service of which it is unknown whether it was written
 // loses its digest, so that the next run writes it again.
-func (r *run) saveState(ctx context.Context, state StateData, before, after map[string]string, applied map[string]bool) {
+func (r *run) saveState(ctx context.Context, after map[string]string, applied map[string]bool) {
+	state, before := r.kyma.state, r.kyma.before
 	if r.State == nil || before == nil {
 		return
 	}
@@ -465,11 +525,10 @@ func (r *run) saveState(ctx context.Context, state StateData, before, after map[
 		return
 	}
 	state.Digests = digests
-	if err := r.State.Save(ctx, state); err != nil {
-		r.note("the state could not be saved, so that the next run writes services with credentials anew: %v", err)
-		return
-	}
 	r.report.Writes++
+	if err := r.State.Save(ctx, state); err != nil {
+		r.report.StateNotSaved(err)
+	}
 }
 
 // url is what a workload calls; nobody calls an event catalog.
@@ -583,6 +642,7 @@ func (r *run) callback() string {
 // stop ends the run: nothing more is written. What was probed stays in the report.
 func (r *run) stop(err error) {
 	r.report.Error, r.report.Next, r.report.class = explain(err)
+	r.report.Writes += r.written()
 	for i := range r.report.Services {
 		if row := &r.report.Services[i]; row.Outcome == "" {
 			row.Outcome, row.Class, row.Reason = OutcomeFailed, r.report.class, "not written, because the run was stopped"

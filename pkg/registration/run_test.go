@@ -434,6 +434,60 @@ func TestDryRunWritesNothing(t *testing.T) {
 	assert.True(t, f.catalog.Missing)
 }
 
+// preparer notes what it is asked to prepare.
+type preparer struct {
+	*registrationtest.Catalog
+	prepared []string
+}
+
+func (p *preparer) Prepare(_ context.Context, change registration.Change) {
+	p.prepared = append(p.prepared, string(change.Action)+" "+change.Service.Identifier)
+}
+
+// TestTheFirstAPIIsPrepared has a Catalog begin while other APIs are still being probed.
+func TestTheFirstAPIIsPrepared(t *testing.T) {
+	t.Parallel()
+	start := func(t *testing.T) (*fixture, *preparer) {
+		t.Helper()
+		f := healthy(t)
+		f.system.on("/a/", answer(403, ""))
+		p := &preparer{Catalog: f.catalog}
+		f.deps.Catalog = p
+		return f, p
+	}
+	t.Run("once, where it is new or changed", func(t *testing.T) {
+		t.Parallel()
+		f, p := start(t)
+		f.catalog.Missing, f.options.CreateApplication = true, true
+		report := f.run(t)
+		assert.Equal(t, []string{"create " + instance + "/b"}, p.prepared)
+		assert.False(t, f.catalog.Missing, "it needs the Application")
+		assert.Contains(t, report.Notes, "the Application was created")
+		assert.Equal(t, 4, report.Writes, "the Application, an API, the events and the state")
+		f.run(t)
+		assert.Len(t, p.prepared, 1, "nothing changed")
+		f.catalog.Drift(f.catalog.Entries()[0].Registered.ID)
+		f.run(t)
+		assert.Equal(t, "update "+instance+"/b", p.prepared[1])
+	})
+	for name, change := range map[string]func(f *fixture){
+		"not in a dry run":            func(f *fixture) { f.options.DryRun = true },
+		"not by verify":               func(f *fixture) { f.options.Verify = true },
+		"not without a list":          func(f *fixture) { f.catalog.ListError = errors.New("no") },
+		"not without an Application":  func(f *fixture) { f.catalog.Missing = true },
+		"not where none is active":    func(f *fixture) { f.system.on("/b", answer(403, "")) },
+		"not where its name is taken": func(f *fixture) { f.catalog.Add(registration.Registered{ID: "x", DisplayName: "acme shop b"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, p := start(t)
+			change(f)
+			f.run(t)
+			assert.Empty(t, p.prepared)
+		})
+	}
+}
+
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	f := healthy(t)

@@ -137,6 +137,13 @@ type ApplicationOwner interface {
 	RemoveApplication(ctx context.Context) (removed bool, err error)
 }
 
+// Preparer is what a Catalog may implement too: it does what has to be done first for a service, and can be done
+// before all others are known. It is called once at most, between List and Apply, for a change that is going to be
+// applied unless another service makes that impossible. What goes wrong does so again in Apply, which reports it.
+type Preparer interface {
+	Prepare(ctx context.Context, change Change)
+}
+
 // WriteCounter is what a Catalog may implement too: it knows how many objects it has made, changed or deleted so
 // far. Of any other Catalog, each change that was made counts as one.
 type WriteCounter interface {

@@ -2,6 +2,7 @@ package registrationjob
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
 	"github.com/kyma-connectors/kyma-connectors/pkg/subscription"
@@ -110,21 +112,40 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, configur
 		Policy: registration.Policy(j.definition.Policy),
 	}
 	configure(&options)
+	http := j.newHTTP()
+	var survey *registration.Survey
+	if !slices.ContainsFunc(j.definition.Webhooks, func(w connector.Webhooks) bool { return w.First }) { // those bring APIs with them
+		// What the system and the cluster say is found out at the same time.
+		survey = registration.StartSurvey(ctx, options, http, j.log)
+		defer survey.Stop()
+	}
 	kyma, err := j.connect(ctx, application)
 	if err != nil {
 		return err
 	}
+	status := j.lookAtStatus(ctx, kyma.client)
 	options.Detected, options.SubscriptionVersion = kyma.found.Findings, kyma.found.Subscriptions
 	first := j.webhooks(ctx, options, kyma, application, subscription.BeforeAPIs)
-	report := registration.Run(ctx, options, registration.Dependencies{
-		Catalog: kyma.catalog, State: kyma.state, HTTP: j.newHTTP(), Log: j.log,
-	})
+	deps := registration.Dependencies{Catalog: kyma.catalog, Survey: survey, HTTP: http, Log: j.log}
+	var state *later
+	if kyma.state != nil {
+		state = &later{State: kyma.state}
+		deps.State = state
+	}
+	report := registration.Run(ctx, options, deps)
+	notSaved := error(nil)
+	if len(j.definition.Webhooks) > 0 {
+		notSaved = state.wait() // webhooks have their state in the same Secret
+	}
 	report.AddWebhooks(first)
 	if report.Error == "" { // without services, events would go nowhere
 		report.AddWebhooks(j.webhooks(ctx, options, kyma, application, subscription.AfterAPIs))
 	}
 	if !report.DryRun {
-		j.keepStatus(ctx, kyma.client, report)
+		j.keepStatus(ctx, kyma.client, <-status, report)
+	}
+	if err := errors.Join(notSaved, state.wait()); err != nil {
+		report.StateNotSaved(errors.New(j.redact.Redact(err.Error())))
 	}
 	if err := j.print(report); err != nil {
 		return err

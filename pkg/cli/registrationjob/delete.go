@@ -75,7 +75,7 @@ func (j *job) delete(ctx context.Context, keepGenerated bool) error {
 		j.removeStatus(ctx, client, removal)
 	}
 	if !removal.OK {
-		j.keepStatus(ctx, client, removal)
+		j.keepStatus(ctx, client, kube.Known{}, removal)
 	}
 	return j.print(removal)
 }

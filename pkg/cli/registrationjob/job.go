@@ -249,8 +249,19 @@ func (j *job) terminate(message string) {
 	}
 }
 
+// lookAtStatus reads the status ConfigMap in the background.
+func (j *job) lookAtStatus(ctx context.Context, client *kube.Client) <-chan kube.Known {
+	known := make(chan kube.Known, 1)
+	if j.statusConfigMap == "" || client == nil {
+		close(known)
+		return known
+	}
+	go func() { known <- client.Look(ctx, kube.ConfigMap(j.namespace, j.statusConfigMap)) }()
+	return known
+}
+
 // keepStatus writes the report to the status ConfigMap, even when the run's time is over.
-func (j *job) keepStatus(ctx context.Context, client *kube.Client, r result) {
+func (j *job) keepStatus(ctx context.Context, client *kube.Client, known kube.Known, r result) {
 	if j.statusConfigMap == "" || client == nil {
 		return
 	}
@@ -258,7 +269,7 @@ func (j *job) keepStatus(ctx context.Context, client *kube.Client, r result) {
 	defer cancel()
 	data, err := r.Status()
 	if err == nil {
-		err = client.WriteConfigMap(ctx, kube.ConfigMap(j.namespace, j.statusConfigMap), data, j.labels())
+		err = client.WriteConfigMap(ctx, kube.ConfigMap(j.namespace, j.statusConfigMap), known, data, j.labels())
 	}
 	if err != nil {
 		j.log.Warn("the report cannot be kept", "configmap", j.namespace+"/"+j.statusConfigMap, "error", err)

@@ -61,7 +61,7 @@ var webhookScene = scene{"qualtrics", "QUALTRICS", "../../../charts/qualtrics-co
 var instanceScene = scene{"openconnectors", "OPENCONNECTORS", "../../../charts/openconnectors-connector/files/connector.yaml", map[string]string{
 	"host_name": "example.com", "user_secret": apiToken, "organization_secret": organizationToken, "application_name": "openconnectors",
 	"cluster_domain": "kyma.example.com",
-	"signature_key": sharedKey, "receive_events": "true",
+	"signature_key":  sharedKey, "receive_events": "true",
 }}
 
 // world is what a story takes place in: a current and an old cluster, and a system.

@@ -274,6 +274,55 @@ func TestOneWriteForAllServices(t *testing.T) {
 	assert.Empty(t, c.Writes(), "nothing changed")
 }
 
+func TestPreparedSecretsAreWrittenOnce(t *testing.T) {
+	t.Parallel()
+	c := start(t, "shop")
+	_, err := c.List(t.Context())
+	require.NoError(t, err)
+	changes := create(api(1, sharing("system")), api(2, sharing("system")), api(3, sharing("own")))
+	c.Prepare(t.Context(), changes[0])
+	c.apply(t, changes)
+	assert.ElementsMatch(t, []kubetest.Call{
+		{Method: "POST", Path: secrets + "/sales.shop-connector.system"},
+		{Method: "POST", Path: secrets + "/sales.shop-connector.own"},
+		{Method: "PUT", Path: appPath},
+	}, c.Writes())
+
+	// What is prepared and needed by nobody after all goes again, but not what was there before.
+	_, err = c.List(t.Context())
+	require.NoError(t, err)
+	c.Prepare(t.Context(), create(api(4, sharing("late")))[0])
+	require.Contains(t, c.Names(secrets), "sales.shop-connector.late")
+	c.apply(t, nil)
+	assert.NotContains(t, c.Names(secrets), "sales.shop-connector.late")
+	assert.Contains(t, c.Names(secrets), "sales.shop-connector.system")
+
+	// Nothing is written for what must be refused, or where a number has to be reserved first.
+	_, err = c.List(t.Context())
+	require.NoError(t, err)
+	c.Calls()
+	c.Prepare(t.Context(), create(api(6, named("Shop - API 1")))[0])
+	c.Prepare(t.Context(), create(api(7, sharing("")))[0])
+	c.Prepare(t.Context(), remove(api(1))[0])
+	assert.Empty(t, c.Writes())
+}
+
+// TestAnOutdatedListIsNoHarm has somebody else write between List and Apply.
+func TestAnOutdatedListIsNoHarm(t *testing.T) {
+	t.Parallel()
+	c := start(t, "shop")
+	_, err := c.List(t.Context())
+	require.NoError(t, err)
+	other := c.catalog(t, "other/shop")
+	theirs := api(9, named("Theirs"))
+	theirs.Labels = map[string]string{registration.LabelInstance: "other/shop"}
+	for _, err := range other.Apply(t.Context(), create(theirs)) {
+		require.NoError(t, err)
+	}
+	c.apply(t, create(api(1)))
+	assert.Len(t, c.services(t), 2)
+}
+
 func TestRotationWritesOnlyTheSecretsThatHoldIt(t *testing.T) {
 	t.Parallel()
 	c := start(t, "shop")

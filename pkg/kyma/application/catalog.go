@@ -48,13 +48,15 @@ type Catalog struct {
 	*Owner
 	options Options
 
-	mu   sync.Mutex
-	done bool // the last look at the Application found nothing to clean up
+	mu       sync.Mutex
+	done     bool                // the last look at the Application found nothing to clean up
+	prepared map[string]prepared // Secrets that Prepare wrote, by name
 }
 
 var (
 	_ registration.Catalog          = (*Catalog)(nil)
 	_ registration.ApplicationOwner = (*Catalog)(nil)
+	_ registration.Preparer         = (*Catalog)(nil)
 )
 
 // New returns a Catalog. It makes no call. The error is a *registration.ConfigError.
@@ -92,6 +94,7 @@ func (c *Catalog) URL(s registration.Service) string {
 // not as it was written, or where a Secret that it refers to is gone or holds other values.
 func (c *Catalog) List(ctx context.Context) ([]registration.Registered, error) {
 	object, err := c.get(ctx)
+	c.remember(object)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +118,7 @@ func (c *Catalog) List(ctx context.Context) ([]registration.Registered, error) {
 // run left some behind.
 func (c *Catalog) Apply(ctx context.Context, changes []registration.Change) []error {
 	if len(changes) == 0 {
-		if !c.isDone() {
+		if c.dropPrepared(ctx); !c.isDone() {
 			c.clean(ctx)
 		}
 		return nil
@@ -139,7 +142,7 @@ func (c *Catalog) Apply(ctx context.Context, changes []registration.Change) []er
 }
 
 func (c *Catalog) apply(ctx context.Context, items []*item) error {
-	object, err := c.get(ctx)
+	object, err := c.last(ctx)
 	if err != nil {
 		return err
 	}
@@ -147,12 +150,12 @@ func (c *Catalog) apply(ctx context.Context, items []*item) error {
 		return err
 	}
 	merge(c.options, object.DeepCopy(), items) // finds what must be refused before any Secret is written
-	written := c.writeSecrets(ctx, object, items)
+	written := append(c.writeSecrets(ctx, object, items), c.takePrepared()...)
 	if !slices.ContainsFunc(items, func(item *item) bool { return item.err == nil }) {
 		c.removeUnreferenced(ctx, written, object)
 		return nil
 	}
-	object, err = c.client.Modify(ctx, kube.Application(c.options.Application), func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	object, err = c.client.ModifyFrom(ctx, kube.Application(c.options.Application), kube.Present(object), func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		if err := c.check(current); err != nil {
 			return nil, err
 		}
@@ -171,6 +174,17 @@ func (c *Catalog) apply(ctx context.Context, items []*item) error {
 	c.removeUnreferenced(ctx, written, object)
 	c.cleanUp(ctx, object)
 	return nil
+}
+
+// last returns the Application as List or CreateApplication left it, once, or else reads it: what is stale by
+// then does no harm, because a write of it is refused.
+func (c *Catalog) last(ctx context.Context) (*unstructured.Unstructured, error) {
+	object := c.recall()
+	c.remember(nil)
+	if object == nil {
+		return c.get(ctx)
+	}
+	return object, c.check(object)
 }
 
 // get reads the Application and refuses it where it belongs to somebody else.

@@ -46,6 +46,9 @@ func (j *job) run(ctx context.Context, desired ...*registration.Service) error {
 	for i, step := range plan.Steps {
 		changes[i] = step.Change
 	}
+	if len(changes) > 0 {
+		j.Prepare(ctx, changes[0])
+	}
 	errs := slices.DeleteFunc(j.Apply(ctx, changes), func(err error) bool { return errors.Is(err, registration.ErrUnchanged) })
 	if err := errors.Join(errs...); err != nil || ctx.Err() != nil {
 		return errors.Join(err, ctx.Err())

@@ -106,14 +106,15 @@ func merge(options Options, object *unstructured.Unstructured, items []*item) (c
 			about[id] = item
 		}
 	}
-	for _, item := range items {
-		item.newEntry = true
-	}
+	same := map[*item]bool{}
 	for _, stored := range before {
 		if item := about[stored.text("id")]; item != nil {
 			item.refuse(stored, options.Instance)
-			item.newEntry = !reflect.DeepEqual(stored, item.element)
+			same[item] = reflect.DeepEqual(stored, item.element)
 		}
+	}
+	for _, item := range items {
+		item.newEntry = item.newEntry || !same[item]
 	}
 	after := combine(before, items, about)
 	for refuseCollision(after, items) {

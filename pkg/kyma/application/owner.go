@@ -2,6 +2,7 @@ package application
 
 import (
 	"context"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -20,6 +21,9 @@ const (
 type Owner struct {
 	client *kube.Client
 	name   string
+
+	mu   sync.Mutex
+	last *unstructured.Unstructured
 }
 
 var (
@@ -35,7 +39,7 @@ func (o *Owner) Writes() int { return o.client.Writes() }
 
 // CreateApplication implements registration.ApplicationOwner.
 func (o *Owner) CreateApplication(ctx context.Context) error {
-	_, err := o.client.CreateOrModify(ctx, kube.Application(o.name), func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	object, err := o.client.ModifyFrom(ctx, kube.Application(o.name), kube.Absent(), func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		if current != nil {
 			return nil, nil
 		}
@@ -51,7 +55,22 @@ func (o *Owner) CreateApplication(ctx context.Context) error {
 	if kube.IsNotServed(err) {
 		return notServed(err)
 	}
+	o.remember(object)
 	return err
+}
+
+// remember keeps the Application as it was read or written last, nil for nothing.
+func (o *Owner) remember(object *unstructured.Unstructured) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.last = object
+}
+
+// recall returns what was remembered. It may not be altered.
+func (o *Owner) recall() *unstructured.Unstructured {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last
 }
 
 // RemoveApplication implements registration.ApplicationOwner.

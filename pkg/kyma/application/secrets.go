@@ -211,12 +211,15 @@ func (c *Catalog) writeSecrets(ctx context.Context, application *unstructured.Un
 }
 
 func (c *Catalog) writeSecret(ctx context.Context, application *unstructured.Unstructured, w *wanted, create bool) (changed bool, err error) {
-	ref := kube.Secret(c.options.CredentialsNamespace, w.name)
-	modify := c.client.Modify
-	if create {
-		modify = c.client.CreateOrModify
+	if changed, known := c.isPrepared(w); known {
+		return changed, nil
 	}
-	_, err = modify(ctx, ref, func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	ref := kube.Secret(c.options.CredentialsNamespace, w.name)
+	known := kube.Known{}
+	if create {
+		known = kube.Absent()
+	}
+	_, err = c.client.ModifyFrom(ctx, ref, known, func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		if current == nil {
 			changed = true
 			object := kube.NewSecret(ref, w.data, map[string]string{labelManagedBy: managedByUs})

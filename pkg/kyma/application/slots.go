@@ -37,7 +37,7 @@ func needsNumber(s *registration.Service) bool {
 func (c *Catalog) nameSecrets(ctx context.Context, object *unstructured.Unstructured, items []*item) (*unstructured.Unstructured, error) {
 	if assign(c.options.Instance, object.DeepCopy(), items) {
 		var err error
-		object, err = c.client.Modify(ctx, kube.Application(c.options.Application), func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+		object, err = c.client.ModifyFrom(ctx, kube.Application(c.options.Application), kube.Present(object), func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 			if err := c.check(current); err != nil {
 				return nil, err
 			}

@@ -109,6 +109,9 @@ func Run(ctx context.Context, cluster Cluster, options Options) (*Result, error)
 		options.HTTP = httpclient.New(httpclient.Options{Retry: httpclient.Retry{Attempts: 2}})
 	}
 	d := &detector{Options: options, cluster: cluster, result: &Result{}}
+	if cluster != nil {
+		d.cluster = lookAhead(ctx, cluster, options)
+	}
 	if err := d.backend(ctx); err != nil {
 		return nil, err
 	}
@@ -278,7 +281,7 @@ func (d *detector) credentialsNamespace(ctx context.Context) {
 		set(d.CredentialsNamespace, "it was given")
 		return
 	}
-	deployment, err := d.cluster.Get(ctx, kube.Ref{Resource: schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, Namespace: systemNamespace, Name: applicationGateway})
+	deployment, err := d.cluster.Get(ctx, gatewayDeployment())
 	if namespace := argument(deployment, "applicationSecretsNamespace"); err == nil && namespace != "" {
 		set(namespace, "the central gateway is started with it")
 		return
@@ -386,7 +389,7 @@ func (d *detector) hasKnative(ctx context.Context) bool {
 
 // publisherOfEventing reads the name and namespace of the publisher's Service from the Eventing module.
 func (d *detector) publisherOfEventing(ctx context.Context) (name, namespace string) {
-	eventing, err := d.cluster.Get(ctx, kube.Ref{Resource: schema.GroupVersionResource{Group: operatorGroup, Version: "v1alpha1", Resource: "eventings"}, Namespace: systemNamespace, Name: "eventing"})
+	eventing, err := d.cluster.Get(ctx, eventingModule())
 	if err != nil {
 		return "", ""
 	}
@@ -409,6 +412,14 @@ func (d *detector) eventService(ctx context.Context) string {
 
 func (d *detector) eventServiceURL(name string) string {
 	return "http://" + name + "." + integrationNamespace + ":8081/" + d.Application + "/v1/events"
+}
+
+func gatewayDeployment() kube.Ref {
+	return kube.Ref{Resource: schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, Namespace: systemNamespace, Name: applicationGateway}
+}
+
+func eventingModule() kube.Ref {
+	return kube.Ref{Resource: schema.GroupVersionResource{Group: operatorGroup, Version: "v1alpha1", Resource: "eventings"}, Namespace: systemNamespace, Name: "eventing"}
 }
 
 func service(namespace, name string) kube.Ref {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,6 +22,64 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
 	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
 )
+
+// counted notes how often each question is asked.
+type counted struct {
+	detect.Cluster
+	mu    sync.Mutex
+	asked map[string]int
+}
+
+func (c *counted) count(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked[key]++
+}
+
+func (c *counted) Get(ctx context.Context, ref kube.Ref) (*unstructured.Unstructured, error) {
+	c.count(ref.String())
+	return c.Cluster.Get(ctx, ref)
+}
+
+func (c *counted) Versions(ctx context.Context, group string) ([]string, error) {
+	c.count(group)
+	return c.Cluster.Versions(ctx, group)
+}
+
+func (c *counted) Resources(ctx context.Context, group, version string) ([]string, error) {
+	c.count(group + "/" + version)
+	return c.Cluster.Resources(ctx, group, version)
+}
+
+// TestNothingIsAskedTwice looks at the calls of every kind of run.
+func TestNothingIsAskedTwice(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string]detect.Options{
+		"auto":        {},
+		"application": {Backend: detect.Application},
+		"registry":    {Backend: detect.ApplicationRegistry},
+		"given":       {Backend: detect.Application, CredentialsNamespace: "kyma-system", PublishURL: "http://publisher/publish"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, err := kubetest.New(simulator.KymaOptions{})
+			require.NoError(t, err)
+			t.Cleanup(server.Close)
+			client, err := kube.NewForConfig(server.Config(), kube.Options{})
+			require.NoError(t, err)
+			cluster := &counted{Cluster: client, asked: map[string]int{}}
+			options.Application = "shop"
+			_, err = detect.Run(t.Context(), cluster, options)
+			require.NoError(t, err)
+			for question, times := range cluster.asked {
+				assert.Equal(t, 1, times, question)
+			}
+			if name == "given" {
+				assert.Equal(t, map[string]int{"eventing.kyma-project.io": 1, "services kyma-system/central-application-gateway": 1}, cluster.asked, "what is known is not asked for")
+			}
+		})
+	}
+}
 
 // served is what a cluster's API server knows: resources by group and version, objects by resource and name.
 type served struct {

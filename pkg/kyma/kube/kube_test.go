@@ -204,14 +204,14 @@ func TestModifyConverges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, client := start(t)
-			modify := client.CreateOrModify
+			known := kube.Absent()
 			if test.exists {
 				put(t, server, secretPath, `{"data": {"old": "MQ=="}}`)
-				modify = client.Modify
+				known = kube.Known{}
 			}
 			server.SetFault(test.fault)
 			calls := 0
-			object, err := modify(t.Context(), kube.Secret("apps", "made"), add("new", &calls))
+			object, err := client.ModifyFrom(t.Context(), kube.Secret("apps", "made"), known, add("new", &calls))
 			require.NoError(t, err)
 			assert.Equal(t, "MQ==", object.Object["data"].(map[string]any)["new"])
 			assert.Len(t, server.Writes(), test.writes)

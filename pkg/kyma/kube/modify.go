@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// attempts bounds how often Modify and Remove start again.
+	// attempts bounds how often ModifyFrom and Remove start again.
 	attempts = 8
 	// The wait before another attempt is random, up to a limit that doubles from firstWait to lastWait.
 	firstWait, lastWait = 50 * time.Millisecond, 2 * time.Second
@@ -19,40 +19,61 @@ const (
 // altered. It returns nil to leave things as they are. It may be called several times.
 type Change func(current *unstructured.Unstructured) (*unstructured.Unstructured, error)
 
+// Known is an object as it was read before. The zero value says nothing about it.
+type Known struct {
+	object *unstructured.Unstructured // nil where there is none
+	read   bool
+}
+
+// Absent is what is known of an object that probably does not exist.
+func Absent() Known { return Known{read: true} }
+
+// Present is what is known of an object that was read. It may not be altered any more.
+func Present(object *unstructured.Unstructured) Known {
+	return Known{object: object, read: object != nil}
+}
+
+// Look reads an object for ModifyFrom. What cannot be read is not known.
+func (c *Client) Look(ctx context.Context, ref Ref) Known {
+	object, err := c.Get(ctx, ref)
+	switch {
+	case err == nil:
+		return Present(object)
+	case IsNotFound(err) && !IsNotServed(err):
+		return Absent()
+	}
+	return Known{}
+}
+
 // Modify reads an object, changes it and writes it back; it starts again where somebody else was faster or
 // an answer was lost, so that change sees whether its write happened. It returns the object as it is now: nil
 // where there is none.
 func (c *Client) Modify(ctx context.Context, ref Ref, change Change) (*unstructured.Unstructured, error) {
-	return c.modify(ctx, ref, change, true)
+	return c.ModifyFrom(ctx, ref, Known{}, change)
 }
 
-// CreateOrModify is Modify for an object that probably does not exist yet: it saves reading it first.
-func (c *Client) CreateOrModify(ctx context.Context, ref Ref, change Change) (*unstructured.Unstructured, error) {
-	return c.modify(ctx, ref, change, false)
-}
-
-func (c *Client) modify(ctx context.Context, ref Ref, change Change, read bool) (*unstructured.Unstructured, error) {
+// ModifyFrom is Modify for an object of which something is known already: that saves reading it. Where somebody
+// changed it meanwhile it is read again, unless there is nothing to write.
+func (c *Client) ModifyFrom(ctx context.Context, ref Ref, known Known, change Change) (*unstructured.Unstructured, error) {
 	for attempt := 1; ; attempt++ {
-		object, again, err := c.modifyOnce(ctx, ref, change, read || attempt > 1)
+		object, again, err := c.modifyOnce(ctx, ref, known, change)
 		if err == nil || !again || attempt == attempts || !wait(ctx, attempt) {
 			return object, err
 		}
+		known = Known{}
 	}
 }
 
 // modifyOnce makes one attempt; again says that another one may help.
-func (c *Client) modifyOnce(ctx context.Context, ref Ref, change Change, read bool) (object *unstructured.Unstructured, again bool, err error) {
-	var current, before *unstructured.Unstructured
-	if read {
-		current, err = c.Get(ctx, ref)
-		switch {
-		case err == nil:
-			before = current.DeepCopy()
-		case !IsNotFound(err) || IsNotServed(err):
+func (c *Client) modifyOnce(ctx context.Context, ref Ref, known Known, change Change) (object *unstructured.Unstructured, again bool, err error) {
+	before := known.object
+	if !known.read {
+		before, err = c.Get(ctx, ref)
+		if err != nil && (!IsNotFound(err) || IsNotServed(err)) {
 			return nil, IsRetryable(err) && answered(err), err // client-go repeats a GET without an answer itself
 		}
 	}
-	wanted, err := change(current)
+	wanted, err := change(before.DeepCopy())
 	switch {
 	case err != nil:
 		return nil, false, err

@@ -77,9 +77,9 @@ func (c *Client) EnsureSecret(ctx context.Context, ref Ref, data map[string]secr
 }
 
 // WriteConfigMap makes a ConfigMap hold exactly the data, and the labels besides those it has. It writes
-// nothing where that is so already.
-func (c *Client) WriteConfigMap(ctx context.Context, ref Ref, data, labels map[string]string) error {
-	_, err := c.Modify(ctx, ref, func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+// nothing where that is so already. What is known of it saves reading it.
+func (c *Client) WriteConfigMap(ctx context.Context, ref Ref, known Known, data, labels map[string]string) error {
+	_, err := c.ModifyFrom(ctx, ref, known, func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		wanted := current
 		if current == nil {
 			wanted = newObject("ConfigMap", ref, nil)

@@ -14,11 +14,13 @@ import (
 // The keys of a state Secret: those of a StateStore, and that of a WebhookStore.
 const stateKey, stateDigests, stateWebhooks = "key", "digests", "webhooks"
 
-// StateStore keeps a registration.StateData in a Secret.
+// StateStore keeps a registration.StateData in a Secret. Its methods may not be called at the same time.
 type StateStore struct {
 	client *Client
 	ref    Ref
 	labels map[string]string
+
+	known Known // as Load found it
 }
 
 var _ registration.State = (*StateStore)(nil)
@@ -35,6 +37,10 @@ func (s *StateStore) Load(ctx context.Context) (registration.StateData, error) {
 	if err != nil && !IsNotFound(err) {
 		return registration.StateData{}, err
 	}
+	s.known = Absent()
+	if err == nil {
+		s.known = Present(object)
+	}
 	if err == nil {
 		if state, ok := readState(object); ok {
 			return state, nil
@@ -50,7 +56,9 @@ func (s *StateStore) Save(ctx context.Context, data registration.StateData) erro
 		return err
 	}
 	content := map[string]secret.Text{stateKey: data.Key, stateDigests: secret.New(string(digests))}
-	_, err = s.client.Modify(ctx, s.ref, func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	known := s.known
+	s.known = Known{}
+	_, err = s.client.ModifyFrom(ctx, s.ref, known, func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		if current == nil {
 			return NewSecret(s.ref, content, s.labels), nil
 		}

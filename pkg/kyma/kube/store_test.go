@@ -75,16 +75,16 @@ func TestConfigMapIsWrittenOnlyWhenItChanges(t *testing.T) {
 	ref, path := kube.ConfigMap("apps", "status"), "/api/v1/namespaces/apps/configmaps/status"
 	labels := map[string]string{"owner": "me"}
 	for i, data := range []map[string]string{{"a": "1"}, {"b": "2"}} {
-		require.NoError(t, client.WriteConfigMap(t.Context(), ref, data, labels))
+		require.NoError(t, client.WriteConfigMap(t.Context(), ref, kube.Known{}, data, labels))
 		assert.Len(t, server.Writes(), 1, "data %d", i)
-		require.NoError(t, client.WriteConfigMap(t.Context(), ref, data, labels))
+		require.NoError(t, client.WriteConfigMap(t.Context(), ref, kube.Known{}, data, labels))
 		assert.Empty(t, server.Writes())
 		held, err := client.ReadConfigMap(t.Context(), ref)
 		require.NoError(t, err)
 		assert.Equal(t, data, held)
 	}
 	put(t, server, path, `{"metadata": {"labels": {"theirs": "1"}}, "data": {"b": "2"}}`)
-	require.NoError(t, client.WriteConfigMap(t.Context(), ref, map[string]string{"b": "2"}, labels))
+	require.NoError(t, client.WriteConfigMap(t.Context(), ref, kube.Known{}, map[string]string{"b": "2"}, labels))
 	assert.Equal(t, map[string]any{"theirs": "1", "owner": "me"}, server.Object(path)["metadata"].(map[string]any)["labels"])
 }
 

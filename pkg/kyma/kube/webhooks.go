@@ -10,11 +10,14 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/subscription"
 )
 
-// WebhookStore keeps a subscription.StateData in a Secret, which may be that of a StateStore.
+// WebhookStore keeps a subscription.StateData in a Secret, which may be that of a StateStore. Its methods may not be
+// called at the same time.
 type WebhookStore struct {
 	client *Client
 	ref    Ref
 	labels map[string]string
+
+	known Known // as Load found it
 }
 
 var _ subscription.State = (*WebhookStore)(nil)
@@ -35,7 +38,9 @@ type webhookState struct {
 // anew.
 func (s *WebhookStore) Load(ctx context.Context) (subscription.StateData, error) {
 	object, err := s.client.Get(ctx, s.ref)
+	s.known = Present(object)
 	if IsNotFound(err) {
+		s.known = Absent()
 		return subscription.StateData{}, nil
 	}
 	if err != nil {
@@ -59,7 +64,9 @@ func (s *WebhookStore) Save(ctx context.Context, data subscription.StateData) er
 		return err
 	}
 	content := map[string]secret.Text{stateWebhooks: secret.New(string(document))}
-	_, err = s.client.Modify(ctx, s.ref, func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	known := s.known
+	s.known = Known{}
+	_, err = s.client.ModifyFrom(ctx, s.ref, known, func(current *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		if current == nil {
 			return NewSecret(s.ref, content, s.labels), nil
 		}

@@ -1,0 +1,96 @@
+package detect
+
+import (
+	"context"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/kube"
+)
+
+// ahead asks a cluster at once what is going to be asked one after the other, and keeps the answers.
+type ahead struct {
+	Cluster
+
+	mu      sync.Mutex
+	answers map[string]func() (any, error)
+}
+
+// lookAhead asks for everything that a detection needs in any case.
+func lookAhead(ctx context.Context, cluster Cluster, o Options) *ahead {
+	a := &ahead{Cluster: cluster, answers: map[string]func() (any, error){}}
+	versions := []string{eventingGroup}
+	if o.PublishURL == "" {
+		versions = append(versions, knativeGroup)
+	}
+	for _, group := range versions {
+		a.ask("versions "+group, func() (any, error) { return cluster.Versions(ctx, group) })
+	}
+	var groups []string
+	refs := []kube.Ref{service(systemNamespace, applicationGateway)}
+	if (o.Backend == "" || o.Backend == Auto) && o.RegistryURL == "" {
+		groups = append(groups, applicationGroup, operatorGroup)
+	}
+	if o.Backend != ApplicationRegistry && o.RegistryURL == "" && o.CredentialsNamespace == "" {
+		refs = append(refs, gatewayDeployment())
+	}
+	if o.PublishURL == "" {
+		refs = append(refs, eventingModule())
+	}
+	for _, group := range groups {
+		a.ask("resources "+group, func() (any, error) { return cluster.Resources(ctx, group, "v1alpha1") })
+	}
+	for _, ref := range refs {
+		a.ask("get "+ref.String(), func() (any, error) { return cluster.Get(ctx, ref) })
+	}
+	return a
+}
+
+// ask makes a call in the background.
+func (a *ahead) ask(key string, call func() (any, error)) {
+	answer := sync.OnceValues(call)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answers[key] = answer
+	go func() { _, _ = answer() }()
+}
+
+// known returns the answer to a call, where it was asked for.
+func (a *ahead) known(key string) (answer any, err error, asked bool) { //nolint:revive,staticcheck // an error is an answer here
+	a.mu.Lock()
+	call := a.answers[key]
+	a.mu.Unlock()
+	if call == nil {
+		return nil, nil, false
+	}
+	answer, err = call()
+	return answer, err, true
+}
+
+// Get implements Cluster.
+func (a *ahead) Get(ctx context.Context, ref kube.Ref) (*unstructured.Unstructured, error) {
+	if answer, err, asked := a.known("get " + ref.String()); asked {
+		object, _ := answer.(*unstructured.Unstructured)
+		return object, err
+	}
+	return a.Cluster.Get(ctx, ref)
+}
+
+// Versions implements Cluster.
+func (a *ahead) Versions(ctx context.Context, group string) ([]string, error) {
+	if answer, err, asked := a.known("versions " + group); asked {
+		versions, _ := answer.([]string)
+		return versions, err
+	}
+	return a.Cluster.Versions(ctx, group)
+}
+
+// Resources implements Cluster. All resources that Kyma is known by have one version.
+func (a *ahead) Resources(ctx context.Context, group, version string) ([]string, error) {
+	if answer, err, asked := a.known("resources " + group); asked {
+		resources, _ := answer.([]string)
+		return resources, err
+	}
+	return a.Cluster.Resources(ctx, group, version)
+}
