@@ -70,6 +70,11 @@ bin/tools/golangci-lint: scripts/tools/go.mod scripts/tools/go.sum
 	@mkdir -p bin/tools
 	$(GO) -C scripts/tools build -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
+# Every program below bench/ measures one area, prints what it found and replaces its section of the document.
+.PHONY: bench
+bench: build ## Measure on this machine, and write docs/reference/benchmarks.md
+	@for program in bench/*/main.go; do $(GO) run ./$$(dirname $$program) -document docs/reference/benchmarks.md || exit 1; done
+
 .PHONY: generate
 generate: build ## Rewrite what is generated: links of the add-ons, form schemas and values, indexes, go.mod
 	$(GO) mod tidy
