@@ -150,6 +150,7 @@ func TestLoadRefuses(t *testing.T) {
 		"secret in a URL":              {`url: =param("system_url")`, `url: ="https://" + param("password")`, `system.url: reads the secret parameter "password"; secrets may flow into auth`},
 		"secret in an event":           {`data: =json()`, `data: =param("key")`, `deliveries[0].event.data: reads the secret parameter "key"`},
 		"secret in manual steps":       {`=secretRef("key")`, `=param("key")`, `manual[0].steps[2]: reads the secret parameter "key"`},
+		"$metadata of no OData":        {`probe: {path: /v1/ping, expect: =status == 200 and response("ok") == "true"}`, `probe: {metadata: true}`, "apis[0].probe.metadata: only OData services have $metadata"},
 		"secret in a probe":            {`expect: =status`, `expect: =param("key") == "" and status`, `apis[0].probe.expect: reads the secret parameter "key"`},
 		"secret in a relayed document": {`map: {data: =data}`, `map: {data: =param("key")}`, `relay[0].map.data: reads the secret parameter "key"`},
 		"secret with a default":        {"title: Password, required", "title: Password, default: x, required", "parameters.password: a secret has no default"},

@@ -204,6 +204,8 @@ type Probe struct {
 	Path    Value            `json:"path,omitempty"`
 	Method  string           `json:"method,omitempty"`
 	Headers map[string]Value `json:"headers,omitempty"`
+	// Metadata asks an OData service for its $metadata, not for its service document.
+	Metadata bool `json:"metadata,omitempty"`
 	// Status lists the answers that mean "there"; default 200.
 	Status []int `json:"status,omitempty"`
 	// Expect is an expression over status and response(path).

@@ -186,11 +186,22 @@ func (d *Definition) validateAPIs(problems *Problems) {
 		}
 		if api.Probe != nil {
 			literalPath(problems, path+".probe.path", api.Probe.Path)
+			api.Probe.validate(path+".probe", api.Kind, problems)
 		}
 		if api.Discover != nil {
 			literalPath(problems, path+".discover.get", api.Discover.Get)
 		}
 		d.validateSpecification(path+".specification", api, problems)
+	}
+}
+
+func (p *Probe) validate(path string, kind APIKind, problems *Problems) {
+	switch {
+	case !p.Metadata:
+	case kind != KindOData:
+		problems.add(path+".metadata", "", "only OData services have $metadata")
+	case p.Path.IsSet() || p.Method != "" || len(p.Status) > 0 || p.Expect.IsSet():
+		problems.add(path+".metadata", "remove path, method, status and expect", "says already what is asked for and what is expected")
 	}
 }
 

@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/google/uuid"
@@ -28,6 +29,7 @@ type candidate struct {
 const (
 	maxName        = 120
 	maxDescription = 1000
+	maxAddress     = 2000
 )
 
 // newCandidate evaluates the fields of an API for one item of a listing, or for none. It never fails: what is
@@ -39,7 +41,7 @@ func newCandidate(s *system.Client, api *connector.API, id string, in expression
 		c.name = name
 	}
 	c.description = system.Printable(e.Text(api.Description), maxDescription)
-	c.hints = system.Hints{System: s.Hint(), WhenDisabled: e.Text(api.WhenDisabled)}
+	c.hints = system.Hints{System: s.Hint(), WhenDisabled: system.Printable(e.Text(api.WhenDisabled), maxDescription)}
 	if api.Discover != nil && c.hints.WhenDisabled == "" {
 		c.hints.WhenDisabled = "enable it in the system for this user, if it is wanted"
 	}
@@ -57,6 +59,9 @@ func newCandidate(s *system.Client, api *connector.API, id string, in expression
 			continue // an alternative that depends on a parameter without a value
 		}
 		address, err := s.Resolve(path)
+		if err == nil && len(address) > maxAddress {
+			err = fmt.Errorf("its address is longer than %d characters", maxAddress)
+		}
 		if err != nil {
 			c.found = system.Misconfigured("check the path of API \""+c.id+"\"", "its path cannot be used: %v", err)
 			return c

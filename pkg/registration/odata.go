@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -14,6 +15,7 @@ import (
 
 var (
 	errNotOData  = errors.New("no OData service document")
+	errNotEDMX   = errors.New("no OData metadata (EDMX)")
 	errEmptyBody = errors.New("an empty document")
 )
 
@@ -40,39 +42,109 @@ func entitySetsJSON(body []byte) (int, error) {
 	}
 	document := gjson.ParseBytes(body)
 	for _, path := range []string{"d.EntitySets", "value"} {
-		if sets := document.Get(path); sets.IsArray() {
-			return len(sets.Array()), nil
+		if list := document.Get(path); list.IsArray() {
+			sets := 0
+			list.ForEach(func(_, _ gjson.Result) bool { sets++; return true })
+			return sets, nil
 		}
 	}
 	return 0, errNotOData
 }
 
-// entitySetsAtom counts the collections of an AtomPub service document: service/workspace/collection. It
-// reads token by token; entities are never expanded.
+// entitySetsAtom counts the collections of an AtomPub service document: service/workspace/collection.
 func entitySetsAtom(body []byte) (int, error) {
-	decoder := xml.NewDecoder(bytes.NewReader(body))
-	depth, sets := 0, 0
+	return countElements(bytes.NewReader(body), errNotOData, func(depth int, path *[maxDepth]string) bool {
+		return path[0] == "service" && (depth < 3 || path[2] == "collection" || path[2] == "singleton")
+	}, 3)
+}
+
+// metadataSets counts what an OData service offers by its $metadata, an EDMX document of any version: entity
+// sets and singletons, and imports of functions and actions, which are all that some services have. It reads
+// while the document arrives and keeps none of it.
+func metadataSets(document io.Reader) (int, error) {
+	return countElements(document, errNotEDMX, func(depth int, path *[maxDepth]string) bool {
+		switch {
+		case path[0] != "Edmx":
+			return false
+		case depth < 5:
+			return true
+		}
+		switch path[4] {
+		case "EntitySet", "Singleton", "FunctionImport", "ActionImport":
+			return path[1] == "DataServices" && path[2] == "Schema" && path[3] == "EntityContainer"
+		}
+		return false
+	}, 5)
+}
+
+// Bounds of an XML document: how deep its elements may be, and how many bytes any one thing in it (an element
+// with its attributes, a text, a comment) may take. Neither a specification nor a service document comes close.
+const (
+	maxDepth = 64
+	maxToken = 256 << 10
+)
+
+// countElements counts the elements at a depth, counted from 1, for which wanted holds. It reads token by
+// token; entities are never expanded. wanted is asked for the root, too: where it does not hold, or where the
+// document is no XML, wrong is returned.
+func countElements(document io.Reader, wrong error, wanted func(depth int, path *[maxDepth]string) bool, at int) (int, error) {
+	source := &tokenReader{r: document, left: maxToken}
+	decoder := xml.NewDecoder(source)
+	var path [maxDepth]string
+	depth, count, roots := 0, 0, 0
 	for {
-		token, err := decoder.Token()
-		if errors.Is(err, io.EOF) && depth == 0 {
-			return sets, nil
+		source.left = maxToken
+		token, err := decoder.RawToken()
+		if errors.Is(err, io.EOF) && depth == 0 && roots == 1 {
+			return count, nil
 		}
 		if err != nil {
-			return 0, errNotOData
+			return 0, wrong
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
+			if depth == maxDepth || depth == 0 && roots > 0 {
+				return 0, wrong
+			}
+			path[depth] = token.Name.Local
 			depth++
 			switch {
-			case depth == 1 && token.Name.Local == "html":
+			case depth == 1 && strings.EqualFold(token.Name.Local, "html"):
 				return 0, system.ErrWebPage
-			case depth == 1 && token.Name.Local != "service":
-				return 0, errNotOData
-			case depth == 3 && (token.Name.Local == "collection" || token.Name.Local == "singleton"):
-				sets++
+			case depth == 1:
+				if roots++; !wanted(depth, &path) {
+					return 0, wrong
+				}
+			case depth == at && wanted(depth, &path):
+				count++
 			}
 		case xml.EndElement:
+			if depth == 0 || path[depth-1] != token.Name.Local {
+				return 0, wrong
+			}
 			depth--
+		case xml.Directive:
+			// A document type: it could define entities.
+			if fields := strings.Fields(string(token[:min(len(token), 100)])); len(fields) > 1 && strings.EqualFold(fields[1], "html") {
+				return 0, system.ErrWebPage
+			}
+			return 0, wrong
 		}
 	}
+}
+
+// tokenReader ends a document that has too much between two tokens: the decoder keeps a token whole.
+type tokenReader struct {
+	r    io.Reader
+	left int
+}
+
+// Read implements io.Reader.
+func (t *tokenReader) Read(p []byte) (int, error) {
+	if t.left <= 0 {
+		return 0, errNotOData
+	}
+	n, err := t.r.Read(p[:min(len(p), t.left)])
+	t.left -= n
+	return n, err
 }

@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -49,6 +50,61 @@ func TestEntitySets(t *testing.T) {
 			assert.ErrorIs(t, err, tt.err)
 		})
 	}
+}
+
+func TestMetadataSets(t *testing.T) {
+	t.Parallel()
+	edmx := func(inner string) string {
+		return `<?xml version="1.0"?><!-- x --><edmx:Edmx xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx" Version="4.0"><edmx:Reference Uri="x"/><edmx:DataServices>` + inner + `</edmx:DataServices></edmx:Edmx>`
+	}
+	container := func(inner string) string {
+		return edmx(`<Schema Namespace="x"><EntityType Name="A"/></Schema><Schema Namespace="y"><EntityContainer Name="C">` + inner + `</EntityContainer></Schema>`)
+	}
+	for name, tt := range map[string]struct {
+		body string
+		sets int
+		err  error
+	}{
+		"version 2":               {container(`<EntitySet Name="A" EntityType="x.A"><a/></EntitySet><EntitySet Name="B" EntityType="x.B"/><AssociationSet/>`), 2, nil},
+		"version 4":               {container(`<EntitySet Name="A" EntityType="x.A"/><Singleton Name="Me"/><ActionImport/><FunctionImport/>`), 4, nil},
+		"nothing offered":         {container(``), 0, nil},
+		"sets in another place":   {edmx(`<EntityContainer><EntitySet/></EntityContainer>`), 0, nil},
+		"cut":                     {container(`<EntitySet/>`)[:200], 0, errNotEDMX},
+		"crossed":                 {edmx("<a></b>"), 0, errNotEDMX},
+		"two documents":           {edmx("") + edmx(""), 0, errNotEDMX},
+		"more after the end":      {edmx("") + "</x>", 0, errNotEDMX},
+		"a service document":      {`<service/>`, 0, errNotEDMX},
+		"JSON":                    {`{"$Version":"4.01"}`, 0, errNotEDMX},
+		"nothing":                 {"", 0, errNotEDMX},
+		"a web page":              {"<!DOCTYPE html><title>x</title>", 0, system.ErrWebPage},
+		"a web page of old":       {"<HTML>", 0, system.ErrWebPage},
+		"a document type":         {`<!DOCTYPE Edmx [<!ENTITY a "x">]>` + edmx(""), 0, errNotEDMX},
+		"an entity":               {edmx("&a;"), 0, errNotEDMX},
+		"too deep":                {edmx(strings.Repeat("<a>", 63) + strings.Repeat("</a>", 63)), 0, errNotEDMX},
+		"deep":                    {edmx(strings.Repeat("<a>", 62) + strings.Repeat("</a>", 62)), 0, nil},
+		"a comment without end":   {edmx("<!--" + strings.Repeat("x", 2*maxToken) + "-->"), 0, errNotEDMX},
+		"a long comment":          {edmx("<!--" + strings.Repeat("x", maxToken/2) + "-->"), 0, nil},
+		"many long comments":      {edmx(strings.Repeat("<!--"+strings.Repeat("x", maxToken/2)+"-->", 20)), 0, nil},
+		"a number of attributes":  {edmx("<a" + strings.Repeat(` a=""`, maxToken) + "/>"), 0, errNotEDMX},
+		"an unknown set of codes": {`<?xml version="1.0" encoding="utf-7"?>` + edmx(""), 0, errNotEDMX},
+	} {
+		sets, err := metadataSets(strings.NewReader(tt.body))
+		assert.Equal(t, tt.sets, sets, name)
+		assert.ErrorIs(t, err, tt.err, name)
+	}
+}
+
+func FuzzMetadataSets(f *testing.F) {
+	f.Add([]byte(`<Edmx><DataServices><Schema><EntityContainer><EntitySet Name="A"/></EntityContainer></Schema></DataServices></Edmx>`))
+	f.Add([]byte(`<e:Edmx xmlns:e="x"><!-- --><?x?><![CDATA[x]]></e:Edmx>`))
+	f.Add([]byte(`<!DOCTYPE x [<!ENTITY a "b">]><Edmx>&a;</Edmx>`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		sets, err := metadataSets(bytes.NewReader(body))
+		if err != nil {
+			assert.Zero(t, sets)
+		}
+		assert.LessOrEqual(t, sets, len(body)/len("<EntitySet/>"))
+	})
 }
 
 func FuzzEntitySets(f *testing.F) {

@@ -3,9 +3,11 @@ package registration
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
@@ -14,8 +16,11 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/system"
 )
 
-// maxProbeBody bounds the answer to a probe.
-const maxProbeBody = 4 << 20
+// Bounds of the answer to a probe in bytes; $metadata is not held in memory.
+const (
+	maxProbeBody = 4 << 20
+	maxMetadata  = 64 << 20
+)
 
 // prober asks the system which of its APIs are there.
 type prober struct {
@@ -84,8 +89,28 @@ func (p *prober) run(ctx context.Context) survey {
 		}
 		p.log.Debug("probed", "api", candidates[i].id, "class", string(out.apis[i].found.Class))
 	})
+	p.again(ctx, out.apis)
 	markDuplicates(out.apis)
 	return out
+}
+
+// again gives those a second chance that did not answer in time, after all others had their turn: so they keep
+// nobody waiting.
+func (p *prober) again(ctx context.Context, apis []probed) {
+	var slow []int
+	for i := range apis {
+		if apis[i].found.Slow {
+			slow = append(slow, i)
+		}
+	}
+	each(p.parallel, len(slow), func(i int) {
+		if ctx.Err() != nil {
+			return
+		}
+		if second := p.probe(ctx, apis[slow[i]].candidate); ctx.Err() == nil {
+			apis[slow[i]] = second
+		}
+	})
 }
 
 // switchedOff says whether the parameters switch a whole discovery off.
@@ -151,13 +176,17 @@ func (p *prober) probeAddress(ctx context.Context, c *candidate, address string)
 	if f.Class != ClassActive {
 		return f
 	}
-	answer, f := p.system.Do(ctx, c.auth, request, c.hints)
-	if !f.OK() {
-		return f
-	}
 	probe := c.api.Probe
 	if probe == nil {
 		probe = &connector.Probe{}
+	}
+	sets, problem := 0, error(nil)
+	if probe.Metadata {
+		request.Consume = func(document io.Reader) { sets, problem = metadataSets(document) }
+	}
+	answer, f := p.system.Do(ctx, c.auth, request, c.hints)
+	if !f.OK() {
+		return f
 	}
 	if probe.Expect.IsSet() && (len(probe.Status) == 0 || slices.Contains(want, answer.Status)) {
 		return judgeExpectation(c, request, answer, want)
@@ -165,8 +194,12 @@ func (p *prober) probeAddress(ctx context.Context, c *candidate, address string)
 	if f := system.JudgeStatus(request, answer, want, c.hints); f.Class != ClassActive {
 		return f
 	}
+	if probe.Metadata {
+		return judgeSets(request, answer, sets, problem, c.hints)
+	}
 	if c.api.Kind == connector.KindOData && !probe.Path.IsSet() && len(probe.Status) == 0 && request.Method == http.MethodGet {
-		return judgeOData(request, answer, c.hints)
+		sets, err := entitySets(answer.Body)
+		return judgeSets(request, answer, sets, err, c.hints)
 	}
 	if system.IsWebPage(answer.Body) {
 		return finding{Class: ClassMalformed, Reason: system.Said(request, answer) + " with " + system.ErrWebPage.Error(), Next: "check " + c.hints.System + " and " + c.hints.Credentials}
@@ -176,13 +209,17 @@ func (p *prober) probeAddress(ctx context.Context, c *candidate, address string)
 
 // probeRequest makes the call of a probe, without credentials, and the statuses that mean success.
 func (p *prober) probeRequest(c *candidate, address string) (httpclient.Request, []int, finding) {
-	request := httpclient.Request{Method: http.MethodGet, URL: address, Header: http.Header{"Accept": {"application/json"}}, MaxBody: maxProbeBody}
+	request := httpclient.Request{Method: http.MethodGet, URL: address, Header: http.Header{"Accept": {"application/json"}}, MaxBody: maxProbeBody, NotAgainAfterTimeout: true}
 	want := []int{http.StatusOK}
 	probe := c.api.Probe
 	if probe == nil {
 		return request, want, finding{}
 	}
 	e := system.Evaluator{In: c.in}
+	if probe.Metadata {
+		request.URL, request.MaxBody = strings.TrimRight(address, "/")+"/$metadata", maxMetadata
+		request.Header.Set("Accept", "application/xml")
+	}
 	if probe.Method != "" {
 		request.Method, request.Idempotent = probe.Method, true
 	}
@@ -220,9 +257,8 @@ func judgeExpectation(c *candidate, request httpclient.Request, answer *httpclie
 	return finding{Class: ClassMalformed, Reason: system.Said(request, answer) + ", which is not what the definition expects", Next: "check " + c.hints.System + " and " + c.hints.Credentials}
 }
 
-// judgeOData wants a service document with at least one entity set.
-func judgeOData(request httpclient.Request, answer *httpclient.Response, h system.Hints) finding {
-	sets, err := entitySets(answer.Body)
+// judgeSets wants a document that could be read, with at least one entity set.
+func judgeSets(request httpclient.Request, answer *httpclient.Response, sets int, err error, h system.Hints) finding {
 	switch {
 	case err != nil:
 		return finding{Class: ClassMalformed, Reason: fmt.Sprintf("%s with %v", system.Said(request, answer), err), Next: "check " + h.System + " and " + h.Credentials}
