@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/catalog"
 	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
 	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/sample"
 )
@@ -96,8 +97,11 @@ func TestLargePayloadIsCutToWhatKymaTakes(t *testing.T) {
 	for _, path := range []string{"ref", "before", "after", "compare", "repository.full_name", "sender.login"} {
 		assert.Equal(t, gjson.Get(body, path).String(), gjson.GetBytes(e.Data, path).String(), path)
 	}
-	c, _ := readCatalog(t, d)
-	assert.Empty(t, c.schema(t, e.FullType()).Check(e.Data))
+	events, err := catalog.Of(d)
+	require.NoError(t, err)
+	schema, err := events.Schema(e.FullType())
+	require.NoError(t, err)
+	assert.Empty(t, schema.Check(e.Data))
 
 	other := m.Map(mapping.Delivery{Header: request.Header, Body: []byte(strings.Replace(body, "Change 7\"", "Change 8\"", 1))})
 	assert.NotEqual(t, e.ID, other.Events[0].ID, "the id covers what is cut off")

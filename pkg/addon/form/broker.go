@@ -6,6 +6,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonref"
 )
 
 // brokerType is the shape of the Go type that Helm Broker squeezes every form schema through. What has no
@@ -74,7 +76,7 @@ func unstorable(at string, node any, found *[]string) {
 		return
 	}
 	for _, key := range slices.Sorted(maps.Keys(schema)) {
-		child, value := at+"/"+escapePointer(key), schema[key]
+		child, value := at+"/"+jsonref.Escape(key), schema[key]
 		switch key {
 		case "default":
 			if holdsList(value) {
@@ -91,9 +93,9 @@ func unstorable(at string, node any, found *[]string) {
 			named, _ := value.(map[string]any)
 			for _, name := range slices.Sorted(maps.Keys(named)) {
 				if named[name] == nil {
-					*found = append(*found, child+"/"+escapePointer(name))
+					*found = append(*found, child+"/"+jsonref.Escape(name))
 				}
-				unstorable(child+"/"+escapePointer(name), named[name], found)
+				unstorable(child+"/"+jsonref.Escape(name), named[name], found)
 			}
 		case "allOf", "anyOf", "oneOf":
 			list, _ := value.([]any)
@@ -160,7 +162,7 @@ func compare(at string, before, after any, lost *[]string) {
 			return
 		}
 		for _, key := range slices.Sorted(maps.Keys(b)) {
-			child := at + "/" + escapePointer(key)
+			child := at + "/" + jsonref.Escape(key)
 			if value, kept := a[key]; kept {
 				compare(child, b[key], value, lost)
 			} else {

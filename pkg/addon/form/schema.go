@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/xeipuuv/gojsonschema"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonref"
 )
 
 // Draft is the dialect of every form.
@@ -49,7 +51,7 @@ func Parse(data []byte) (*Schema, error) {
 	if declared, ok := document["$schema"]; ok && declared != Draft {
 		return nil, fmt.Errorf("$schema is %v; forms are %s", declared, Draft)
 	}
-	if err := checkRefs(document); err != nil {
+	if err := jsonref.Check(document, "id", "$id"); err != nil {
 		return nil, err
 	}
 	loader := gojsonschema.NewSchemaLoader()
@@ -163,7 +165,7 @@ func checkSyntax(d *json.Decoder, at string, depth int) error {
 				return fmt.Errorf("not JSON: %w", err)
 			}
 			name, _ := key.(string)
-			child = at + "/" + escapePointer(name)
+			child = at + "/" + jsonref.Escape(name)
 			if seen[name] {
 				return fmt.Errorf("%s: occurs twice; remove one", child)
 			}

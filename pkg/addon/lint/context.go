@@ -65,6 +65,7 @@ type addonContext struct {
 	options    Options
 	chart      func() (Chart, error)
 	definition func() (*connector.Definition, error)
+	events     func() *eventContext
 }
 
 // planContext is what rules about one plan see.
@@ -147,6 +148,7 @@ func (c *addonContext) prepare() {
 		}
 		return c.parsed.Definition()
 	})
+	c.events = sync.OnceValue(func() *eventContext { return readEvents(c) })
 	dirs, _ := c.tree.Entries(addon.PlansDir)
 	for _, dir := range dirs {
 		c.plans = append(c.plans, newPlan(c, path.Join(addon.PlansDir, dir)))

@@ -16,6 +16,7 @@ func Rules() []Rule {
 		chartRules(),
 		securityRules(),
 		definitionRules(),
+		eventRules(),
 		linkRules(),
 		loadRules(),
 		indexRules(),

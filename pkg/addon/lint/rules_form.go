@@ -11,6 +11,7 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/form"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonref"
 )
 
 var secretName = regexp.MustCompile(`(?i)(password|passwd|secret|token|private_?key|api_?key|shared_?key|signature_?key|credential)`)
@@ -89,7 +90,7 @@ func formRules() []Rule {
 					return nil
 				}
 				_, err := p.form()
-				var ref *form.RefError
+				var ref *jsonref.Error
 				switch {
 				case errors.As(err, &ref):
 					return nil
@@ -111,7 +112,7 @@ func formRules() []Rule {
 					return nil
 				}
 				_, err := p.form()
-				var ref *form.RefError
+				var ref *jsonref.Error
 				if errors.As(err, &ref) {
 					return p.inForm(ref.At, "%s", ref.What)
 				}

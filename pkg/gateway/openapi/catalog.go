@@ -2,61 +2,33 @@ package openapi
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
-	"strings"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/catalog"
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 )
 
-// catalog is an AsyncAPI 2 document, as far as it is needed here.
-type catalog struct {
-	Info struct {
-		Version string `json:"version"`
-	} `json:"info"`
-	Channels   map[string]channel `json:"channels"`
-	Components struct {
-		Schemas  map[string]any        `json:"schemas"`
-		Messages map[string]messageDoc `json:"messages"`
-	} `json:"components"`
+// events is the event catalog, as far as it is needed here; it may be empty.
+type events struct{ catalog *catalog.Catalog }
+
+func readCatalog(d *connector.Definition) (events, error) {
+	c, err := catalog.Of(d)
+	return events{c}, err
 }
 
-type channel struct {
-	Subscribe struct {
-		Message messageDoc `json:"message"`
-	} `json:"subscribe"`
-}
-
-type messageDoc struct {
-	Ref      string `json:"$ref"`
-	Payload  any    `json:"payload"`
-	Examples []struct {
-		Payload any `json:"payload"`
-	} `json:"examples"`
-}
-
-func readCatalog(d *connector.Definition) (*catalog, error) {
-	c := &catalog{}
-	if d.Events == nil {
-		return c, nil
+func (e events) version() string {
+	if e.catalog == nil {
+		return "1.0"
 	}
-	document, err := d.Document(d.Events.Catalog)
-	if err == nil {
-		err = json.Unmarshal(document, c)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.Events.Catalog, err)
-	}
-	return c, nil
+	return cmp.Or(e.catalog.InfoVersion(), "1.0")
 }
-
-func (c *catalog) version() string { return cmp.Or(c.Info.Version, "1.0") }
 
 // schemas are the named schemas, in OpenAPI's own dialect.
-func (c *catalog) schemas() object {
+func (e events) schemas() object {
 	out := object{}
-	for name, schema := range c.Components.Schemas {
-		out[name] = translate(schema)
+	if e.catalog != nil {
+		for name, schema := range e.catalog.Schemas() {
+			out[name] = translate(schema)
+		}
 	}
 	return out
 }
@@ -67,17 +39,20 @@ type message struct {
 	example any
 }
 
-func (c *catalog) message(channel string) message {
-	doc := c.Channels[channel].Subscribe.Message
-	if name, ok := strings.CutPrefix(doc.Ref, "#/components/messages/"); ok {
-		doc = c.Components.Messages[name]
-	}
+func (e events) message(channel string) message {
 	m := message{schema: object{"type": "object"}}
-	if doc.Payload != nil {
-		m.schema = translate(doc.Payload)
+	if e.catalog == nil {
+		return m
 	}
-	if len(doc.Examples) > 0 {
-		m.example = doc.Examples[0].Payload
+	found, err := e.catalog.Message(channel)
+	if err != nil {
+		return m
+	}
+	if found.Payload != nil {
+		m.schema = translate(found.Payload)
+	}
+	if len(found.Examples) > 0 && found.Examples[0].Payload != nil {
+		m.example = found.Examples[0].Payload
 	}
 	return m
 }

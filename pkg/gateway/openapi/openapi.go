@@ -76,7 +76,7 @@ func Describe(d *connector.Definition, delivery *connector.Delivery) (*Descripti
 type builder struct {
 	definition *connector.Definition
 	delivery   *connector.Delivery
-	catalog    *catalog
+	catalog    events
 }
 
 func (b *builder) title() string {

@@ -1,6 +1,9 @@
 package openapi
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // kept are the keywords that mean the same in JSON Schema and in OpenAPI 3.0.
 var kept = []string{
@@ -77,7 +80,7 @@ func translateBound(s, out object, bound, exclusive string) {
 	switch value := s[exclusive].(type) {
 	case bool:
 		out[exclusive] = value
-	case float64:
+	case float64, json.Number:
 		out[bound], out[exclusive] = value, true
 	}
 }

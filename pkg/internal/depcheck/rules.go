@@ -20,10 +20,16 @@ func Rules() []Rule {
 		{Package: "pkg/secret/secrettest", Ours: []string{"pkg/secret"}, Others: []string{"github.com/stretchr/testify"}},
 		{Package: "pkg/expression", Others: []string{"github.com/expr-lang/expr", "github.com/tidwall/gjson"}},
 		{Package: "schemas"},
+		{Package: "schemas/asyncapi"},
 		{
 			Package: "pkg/connector",
 			Ours:    []string{"pkg/event", "pkg/secret", "pkg/expression", "schemas"},
 			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/xeipuuv/gojsonschema", "github.com/tidwall/gjson"},
+			Never:   []string{helm, kubernetes, "net/http/httptest"},
+		},
+		{
+			Package: "pkg/catalog",
+			Ours:    []string{"pkg/connector", "pkg/internal/jsonref", "pkg/internal/jsonschema"},
 			Never:   []string{helm, kubernetes, "net/http/httptest"},
 		},
 		{
@@ -40,14 +46,14 @@ func Rules() []Rule {
 		},
 		{
 			Package: "pkg/addon/form",
-			Ours:    []string{"pkg/connector"},
+			Ours:    []string{"pkg/connector", "pkg/internal/jsonref"},
 			Others:  []string{"github.com/xeipuuv/gojsonschema"},
 			Never:   []string{clientGo, helm},
 		},
 		{Package: "pkg/addon/addontest", Ours: []string{"pkg/addon"}, Others: []string{"github.com/stretchr/testify", "github.com/rogpeppe/go-internal"}},
 		{
 			Package: "pkg/addon/lint",
-			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/connector", "pkg/mapping", "schemas"},
+			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/catalog", "pkg/connector", "pkg/event", "pkg/mapping", "pkg/internal/jsonref", "pkg/internal/jsonschema", "schemas", "schemas/asyncapi"},
 			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid", "github.com/Masterminds/semver/v3"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
@@ -116,7 +122,7 @@ func Rules() []Rule {
 		},
 		{
 			Package: "pkg/gateway/...",
-			Ours:    with("pkg/gateway", "pkg/system", "pkg/event", "pkg/connector", "pkg/mapping", "pkg/secret", "pkg/expression", "pkg/internal/jsonschema"),
+			Ours:    with("pkg/gateway", "pkg/system", "pkg/event", "pkg/catalog", "pkg/connector", "pkg/mapping", "pkg/secret", "pkg/expression", "pkg/internal/jsonschema"),
 			Others:  []string{"go.etcd.io/bbolt", "github.com/nats-io/nats.go", "github.com/golang-jwt/jwt/v5", "github.com/google/uuid", "github.com/tidwall/gjson", "github.com/VictoriaMetrics/metrics"},
 			Never:   []string{clientGo, kubernetes, helm, cobra},
 		},

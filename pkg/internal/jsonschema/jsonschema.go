@@ -36,6 +36,18 @@ const location = "schema:document"
 
 // Compile reads a schema of any draft up to 2020-12; without $schema it is draft-07.
 func Compile(document []byte) (*Schema, error) {
+	set, err := NewSet(document)
+	if err != nil {
+		return nil, err
+	}
+	return set.Compile("#")
+}
+
+// Set compiles the schemas that one document holds. It is not safe for concurrent use; the schemas are.
+type Set struct{ compiler *jsonschema.Compiler }
+
+// NewSet reads a document that is a schema, or holds some.
+func NewSet(document []byte) (*Set, error) {
 	if len(document) > MaxSize {
 		return nil, fmt.Errorf("the schema is larger than %d bytes", MaxSize)
 	}
@@ -49,7 +61,13 @@ func Compile(document []byte) (*Schema, error) {
 	if err := compiler.AddResource(location, root); err != nil {
 		return nil, fmt.Errorf("the schema cannot be used: %w", err)
 	}
-	compiled, err := compiler.Compile(location)
+	return &Set{compiler: compiler}, nil
+}
+
+// Compile compiles the schema at a JSON pointer, such as #/components/schemas/order. A schema that was
+// compiled before is the same one.
+func (s *Set) Compile(pointer string) (*Schema, error) {
+	compiled, err := s.compiler.Compile(location + strings.ReplaceAll(pointer, "%", "%25"))
 	if err != nil {
 		return nil, fmt.Errorf("the schema cannot be used: %w", oneLine(err))
 	}
@@ -65,23 +83,39 @@ func oneLine(err error) error {
 	return errors.New(text)
 }
 
+// Problem is one thing that is wrong with a document. No value of the document is in it.
+type Problem struct {
+	// Place is where: the names and indexes that lead there.
+	Place []string
+	// Rule says what is broken, in words that are the schema's.
+	Rule string
+	// Names are members of the document that the schema does not know.
+	Names []string
+}
+
+// String is a line for people.
+func (p Problem) String() string {
+	line := "the document " + p.Rule
+	if len(p.Place) > 0 {
+		line = shorten(strings.Join(p.Place, "."), 100) + " " + p.Rule
+	}
+	if len(p.Names) > 0 {
+		line += ": " + shorten(strings.Join(p.Names, ", "), 200)
+	}
+	return line
+}
+
 // Check says what is wrong with a document: each time the place and the rule that is broken, never the
 // value. It is empty where the document fits.
 func (s *Schema) Check(document []byte) []string {
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
-	if err != nil {
-		return []string{"is no JSON document"}
-	}
-	err = s.compiled.Validate(value)
-	if err == nil {
+	found := s.Problems(document)
+	if len(found) == 0 {
 		return nil
 	}
-	var failed *jsonschema.ValidationError
-	if !errors.As(err, &failed) {
-		return []string{"cannot be checked"}
+	problems := make([]string, len(found))
+	for i, p := range found {
+		problems[i] = p.String()
 	}
-	var problems []string
-	collect(failed, &problems)
 	slices.Sort(problems)
 	problems = slices.Compact(problems)
 	if more := len(problems) - MaxProblems; more > 0 {
@@ -90,44 +124,82 @@ func (s *Schema) Check(document []byte) []string {
 	return problems
 }
 
-// collect walks to the leaves of the tree of errors: what is above them only says that something below it
-// is wrong.
-func collect(e *jsonschema.ValidationError, problems *[]string) {
-	if len(e.Causes) > 0 {
-		for _, cause := range e.Causes {
-			collect(cause, problems)
-		}
-		return
+// Problems says what is wrong with a document, all of it.
+func (s *Schema) Problems(document []byte) []Problem {
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	if err != nil {
+		return []Problem{{Rule: "is not valid JSON"}}
 	}
-	place := strings.Join(e.InstanceLocation, ".")
-	if place == "" {
-		place = "the document"
+	err = s.compiled.Validate(value)
+	if err == nil {
+		return nil
 	}
-	*problems = append(*problems, shorten(place, 100)+" "+rule(e.ErrorKind))
+	var failed *jsonschema.ValidationError
+	if !errors.As(err, &failed) {
+		return []Problem{{Rule: "cannot be checked"}}
+	}
+	return collect(failed)
 }
 
-// rule words what is broken.
-func rule(k jsonschema.ErrorKind) string {
+// collect walks to the leaves of the tree of errors: what is above them only says that something below it
+// is wrong. Of alternatives those count that the document comes closest to, which is where the error is deepest.
+func collect(e *jsonschema.ValidationError) []Problem {
+	if len(e.Causes) == 0 {
+		rule, names := rule(e.ErrorKind)
+		return []Problem{{Place: e.InstanceLocation, Rule: rule, Names: names}}
+	}
+	var problems []Problem
+	deepest := 0
+	for _, cause := range e.Causes {
+		found := collect(cause)
+		if !alternatives(e.ErrorKind) {
+			problems = append(problems, found...)
+			continue
+		}
+		depth := 0
+		for _, p := range found {
+			depth = max(depth, len(p.Place))
+		}
+		if depth > deepest {
+			problems, deepest = nil, depth
+		}
+		if depth == deepest {
+			problems = append(problems, found...)
+		}
+	}
+	return problems
+}
+
+func alternatives(k jsonschema.ErrorKind) bool {
+	switch k.(type) {
+	case *kind.OneOf, *kind.AnyOf:
+		return true
+	}
+	return false
+}
+
+// rule words what is broken, and names what the schema does not know.
+func rule(k jsonschema.ErrorKind) (string, []string) {
 	switch k := k.(type) {
 	case *kind.Required:
-		return "lacks " + shorten(strings.Join(k.Missing, ", "), 200)
+		return "lacks " + shorten(strings.Join(k.Missing, ", "), 200), nil
 	case *kind.AdditionalProperties:
-		return "has more than the schema knows: " + shorten(strings.Join(k.Properties, ", "), 200)
+		return "has more than the schema knows", k.Properties
 	case *kind.Type:
-		return fmt.Sprintf("is of type %s, not %s", k.Got, strings.Join(k.Want, " or "))
+		return fmt.Sprintf("is of type %s, not %s", k.Got, strings.Join(k.Want, " or ")), nil
 	case *kind.Pattern:
-		return "does not match " + shorten(k.Want, 100)
+		return "does not match " + shorten(k.Want, 100), nil
 	case *kind.Format:
-		return "has not the format " + shorten(k.Want, 40)
+		return "has not the format " + shorten(k.Want, 40), nil
 	case *kind.Enum, *kind.Const:
-		return "is none of the values that are allowed"
+		return "is none of the values that are allowed", nil
 	case *kind.FalseSchema:
-		return "is not allowed"
+		return "is not allowed", nil
 	}
 	if path := k.KeywordPath(); len(path) > 0 {
-		return "breaks the rule " + path[0]
+		return "breaks the rule " + path[0], nil
 	}
-	return "does not fit"
+	return "does not fit", nil
 }
 
 func shorten(text string, most int) string {

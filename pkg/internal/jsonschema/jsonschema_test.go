@@ -31,8 +31,8 @@ func TestCheck(t *testing.T) {
 		`{"code":"ab","never":"secret"}`:                                  {"never is not allowed"},
 		`{"code":"ab","lines":[{"sku":"1"},{"n":"secret"}]}`:              {"lines.1 lacks sku"},
 		`{"code":"ab","more":1}`:                                          {"the document has more than the schema knows: more"},
-		`{`:                                                               {"is no JSON document"},
-		`{} {}`:                                                           {"is no JSON document"},
+		`{`:                                                               {"the document is not valid JSON"},
+		`{} {}`:                                                           {"the document is not valid JSON"},
 		`"secret"`:                                                        {"the document is of type string, not object"},
 	} {
 		assert.Equal(t, want, schema.Check([]byte(document)), document)

@@ -1,4 +1,6 @@
-package form
+// Package jsonref walks the references of a document before a schema library sees it: a library would open
+// files and addresses, or never return.
+package jsonref
 
 import (
 	"fmt"
@@ -16,44 +18,46 @@ const maxNodes = 20_000
 // localRef is a reference within the document, in plain characters.
 var localRef = regexp.MustCompile(`^#(/[A-Za-z0-9_.~$-]+)*$`)
 
-// RefError is a reference that a form must not have.
-type RefError struct {
+// Error is a reference that a document must not have.
+type Error struct {
 	At   string // JSON pointer
 	What string
 }
 
 // Error implements error.
-func (e *RefError) Error() string { return e.At + ": " + e.What }
+func (e *Error) Error() string { return e.At + ": " + e.What }
 
-func refError(at, format string, args ...any) error {
-	return &RefError{At: at, What: fmt.Sprintf(format, args...)}
+func newError(at, format string, args ...any) error {
+	return &Error{At: at, What: fmt.Sprintf(format, args...)}
 }
 
-// checkRefs walks the schema and everything that its references lead to. A schema library must not see a
-// document before: it would open files and addresses, or never return.
-func checkRefs(document any) error {
-	w := refWalker{document: document, open: map[string]bool{}, cost: map[string]int{}}
+// Check walks the document and everything that its references lead to. Each has to lead to another part of
+// the document, and none back to where it is. The keywords named by bases give a part an address of its own;
+// they are refused. The error is an *Error.
+func Check(document any, bases ...string) error {
+	w := walker{document: document, bases: bases, open: map[string]bool{}, cost: map[string]int{}}
 	_, err := w.schema("#", document)
 	return err
 }
 
-type refWalker struct {
+type walker struct {
 	document any
+	bases    []string
 	open     map[string]bool // the targets that lead to where the walk is
 	cost     map[string]int  // of the targets that have been walked
 	visits   int
 }
 
 // schema walks a node in the position of a schema and returns how many nodes it stands for.
-func (w *refWalker) schema(at string, node any) (int, error) {
+func (w *walker) schema(at string, node any) (int, error) {
 	if w.visits++; w.visits > 5*maxNodes {
-		return 0, refError(at, "too many references into the same parts; make the form simpler")
+		return 0, newError(at, "too many references into the same parts; make it simpler")
 	}
 	total := 1
 	add := func(n int, err error) error {
 		total += n
 		if err == nil && total > maxNodes {
-			err = refError(at, "more than %d schemas with all references written out; make the form simpler", maxNodes)
+			err = newError(at, "more than %d schemas with all references written out; make it simpler", maxNodes)
 		}
 		return err
 	}
@@ -74,29 +78,28 @@ func (w *refWalker) schema(at string, node any) (int, error) {
 	return total, nil
 }
 
-func (w *refWalker) keyword(at, key string, value any) (int, error) {
-	child := at + "/" + escapePointer(key)
+func (w *walker) keyword(at, key string, value any) (int, error) {
+	child := at + "/" + Escape(key)
+	if _, isText := value.(string); isText && slices.Contains(w.bases, key) {
+		return 0, newError(child, "changes what references mean; remove it")
+	}
 	switch key {
 	case "enum", "const", "default", "examples":
 		return 1, nil // values, not schemas
-	case "id", "$id":
-		if _, isText := value.(string); isText {
-			return 0, refError(child, "changes what references mean; remove it")
-		}
 	case "$ref":
 		ref, isText := value.(string)
 		if !isText || !localRef.MatchString(ref) {
-			return 0, refError(child, "%v is no reference within the schema; use #/definitions/…", value)
+			return 0, newError(child, "%v is no reference within the document; use #/definitions/… or #/components/…", value)
 		}
 		return w.follow(child, ref)
-	case "properties", "patternProperties", "dependencies", "definitions":
+	case "properties", "patternProperties", "dependencies", "definitions", "channels", "messages", "schemas":
 		named, isMap := value.(map[string]any)
 		if !isMap {
 			break
 		}
 		total := 1
 		for _, name := range slices.Sorted(maps.Keys(named)) {
-			n, err := w.schema(child+"/"+escapePointer(name), named[name])
+			n, err := w.schema(child+"/"+Escape(name), named[name])
 			if err != nil {
 				return 0, err
 			}
@@ -107,16 +110,16 @@ func (w *refWalker) keyword(at, key string, value any) (int, error) {
 	return w.schema(child, value)
 }
 
-func (w *refWalker) follow(at, ref string) (int, error) {
+func (w *walker) follow(at, ref string) (int, error) {
 	if n, done := w.cost[ref]; done {
 		return n, nil
 	}
 	if w.open[ref] || strings.HasPrefix(at, ref+"/") {
-		return 0, refError(at, "%s leads back to itself; write the levels out", ref)
+		return 0, newError(at, "%s leads back to itself; write the levels out", ref)
 	}
 	target, err := w.resolve(ref)
 	if err != nil {
-		return 0, refError(at, "%s", err)
+		return 0, newError(at, "%s", err)
 	}
 	w.open[ref] = true
 	n, err := w.schema(ref, target)
@@ -128,9 +131,18 @@ func (w *refWalker) follow(at, ref string) (int, error) {
 	return n, nil
 }
 
-func (w *refWalker) resolve(ref string) (any, error) {
-	node := w.document
-	for part := range strings.SplitSeq(strings.TrimPrefix(strings.TrimPrefix(ref, "#"), "/"), "/") {
+func (w *walker) resolve(ref string) (any, error) {
+	node, found := Find(w.document, ref)
+	if !found {
+		return nil, fmt.Errorf("%s leads nowhere; add what it names", ref)
+	}
+	return node, nil
+}
+
+// Find is what a pointer such as #/definitions/a leads to in a document.
+func Find(document any, pointer string) (any, bool) {
+	node := document
+	for part := range strings.SplitSeq(strings.TrimPrefix(strings.TrimPrefix(pointer, "#"), "/"), "/") {
 		if part == "" {
 			continue
 		}
@@ -145,12 +157,13 @@ func (w *refWalker) resolve(ref string) (any, error) {
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("%s leads nowhere; add it to definitions", ref)
+			return nil, false
 		}
 	}
-	return node, nil
+	return node, true
 }
 
-func escapePointer(key string) string {
+// Escape makes a segment of a JSON pointer of a name.
+func Escape(key string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(key, "~", "~0"), "/", "~1")
 }
