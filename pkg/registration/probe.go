@@ -172,21 +172,68 @@ func (p *prober) probe(ctx context.Context, c *candidate) probed {
 }
 
 func (p *prober) probeAddress(ctx context.Context, c *candidate, address string) finding {
-	request, want, f := p.probeRequest(c, address)
+	call, f := newProbeCall(p.system, c, address)
 	if f.Class != ClassActive {
 		return f
 	}
+	answer, f := p.system.Do(ctx, c.auth, call.request, c.hints)
+	if !f.OK() {
+		return f
+	}
+	return call.judge(c, answer)
+}
+
+// probeCall is the call of a probe, without credentials.
+type probeCall struct {
+	request httpclient.Request
+	want    []int // the statuses that mean success
+	// sets and problem are what was read of $metadata.
+	sets    int
+	problem error
+}
+
+// newProbeCall makes the call by which an API at an address is probed.
+func newProbeCall(s *system.Client, c *candidate, address string) (*probeCall, finding) {
+	call := &probeCall{want: []int{http.StatusOK}}
+	call.request = httpclient.Request{Method: http.MethodGet, URL: address, Header: http.Header{"Accept": {"application/json"}}, MaxBody: maxProbeBody, NotAgainAfterTimeout: true}
+	probe := c.api.Probe
+	if probe == nil {
+		return call, finding{}
+	}
+	e := system.Evaluator{In: c.in}
+	if probe.Metadata {
+		call.request.URL, call.request.MaxBody = strings.TrimRight(address, "/")+"/$metadata", maxMetadata
+		call.request.Header.Set("Accept", "application/xml")
+		call.request.Consume = func(document io.Reader) { call.sets, call.problem = metadataSets(document) }
+	}
+	if probe.Method != "" {
+		call.request.Method, call.request.Idempotent = probe.Method, true
+	}
+	for name, value := range probe.Headers {
+		call.request.Header.Set(name, e.Text(value))
+	}
+	if len(probe.Status) > 0 {
+		call.want = probe.Status
+	}
+	if probe.Path.IsSet() {
+		resolved, err := s.Resolve(e.Text(probe.Path))
+		if err != nil {
+			return nil, system.Misconfigured("correct the definition", "the path of the probe: %v", err)
+		}
+		call.request.URL = resolved
+	}
+	if e.Err != nil {
+		return nil, system.Misconfigured("correct the definition", "the probe cannot be evaluated: %v", e.Err)
+	}
+	return call, finding{}
+}
+
+// judge says whether an answer is what the probe expects.
+func (call *probeCall) judge(c *candidate, answer *httpclient.Response) finding {
+	request, want := call.request, call.want
 	probe := c.api.Probe
 	if probe == nil {
 		probe = &connector.Probe{}
-	}
-	sets, problem := 0, error(nil)
-	if probe.Metadata {
-		request.Consume = func(document io.Reader) { sets, problem = metadataSets(document) }
-	}
-	answer, f := p.system.Do(ctx, c.auth, request, c.hints)
-	if !f.OK() {
-		return f
 	}
 	if probe.Expect.IsSet() && (len(probe.Status) == 0 || slices.Contains(want, answer.Status)) {
 		return judgeExpectation(c, request, answer, want)
@@ -195,7 +242,7 @@ func (p *prober) probeAddress(ctx context.Context, c *candidate, address string)
 		return f
 	}
 	if probe.Metadata {
-		return judgeSets(request, answer, sets, problem, c.hints)
+		return judgeSets(request, answer, call.sets, call.problem, c.hints)
 	}
 	if c.api.Kind == connector.KindOData && !probe.Path.IsSet() && len(probe.Status) == 0 && request.Method == http.MethodGet {
 		sets, err := entitySets(answer.Body)
@@ -205,41 +252,6 @@ func (p *prober) probeAddress(ctx context.Context, c *candidate, address string)
 		return finding{Class: ClassMalformed, Reason: system.Said(request, answer) + " with " + system.ErrWebPage.Error(), Next: "check " + c.hints.System + " and " + c.hints.Credentials}
 	}
 	return finding{}
-}
-
-// probeRequest makes the call of a probe, without credentials, and the statuses that mean success.
-func (p *prober) probeRequest(c *candidate, address string) (httpclient.Request, []int, finding) {
-	request := httpclient.Request{Method: http.MethodGet, URL: address, Header: http.Header{"Accept": {"application/json"}}, MaxBody: maxProbeBody, NotAgainAfterTimeout: true}
-	want := []int{http.StatusOK}
-	probe := c.api.Probe
-	if probe == nil {
-		return request, want, finding{}
-	}
-	e := system.Evaluator{In: c.in}
-	if probe.Metadata {
-		request.URL, request.MaxBody = strings.TrimRight(address, "/")+"/$metadata", maxMetadata
-		request.Header.Set("Accept", "application/xml")
-	}
-	if probe.Method != "" {
-		request.Method, request.Idempotent = probe.Method, true
-	}
-	for name, value := range probe.Headers {
-		request.Header.Set(name, e.Text(value))
-	}
-	if len(probe.Status) > 0 {
-		want = probe.Status
-	}
-	if probe.Path.IsSet() {
-		resolved, err := p.system.Resolve(e.Text(probe.Path))
-		if err != nil {
-			return request, nil, system.Misconfigured("correct the definition", "the path of the probe: %v", err)
-		}
-		request.URL = resolved
-	}
-	if e.Err != nil {
-		return request, nil, system.Misconfigured("correct the definition", "the probe cannot be evaluated: %v", e.Err)
-	}
-	return request, want, finding{}
 }
 
 // judgeExpectation asks the definition's own expression. An answer that it does not accept is judged as

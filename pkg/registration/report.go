@@ -60,6 +60,8 @@ type Report struct {
 	Notes    []string        `json:"notes"`
 	// Webhooks is what became of the webhooks at the system; nil where the definition has none.
 	Webhooks *WebhooksReport `json:"webhooks,omitempty"`
+	// Verified is what verify found out besides; nil for other commands.
+	Verified *Verification `json:"verified,omitempty"`
 
 	// class is that of Error; empty where there is none.
 	class Class
@@ -94,6 +96,8 @@ type ServiceReport struct {
 	URL       string `json:"url,omitempty"`
 	Target    string `json:"target,omitempty"`
 	ServiceID string `json:"serviceId,omitempty"`
+	// Call is how it answered a call (verify).
+	Call *CallReport `json:"call,omitempty"`
 }
 
 // EventReport is one event type that workloads can subscribe to.
@@ -102,6 +106,8 @@ type EventReport struct {
 	Summary string `json:"summary,omitempty"`
 	// Subscription is a Kyma Subscription; its sink, name and namespace are the reader's to change.
 	Subscription map[string]any `json:"subscription"`
+	// Subscribed says who gets it (verify); empty where nobody knows.
+	Subscribed Subscribed `json:"subscribed,omitempty"`
 }
 
 // ManualReport is something that a person has to enter at the system.

@@ -26,8 +26,10 @@ type Options struct {
 	Policy Policy
 	// DryRun plans and writes nothing.
 	DryRun bool
-	// Verify writes nothing and fails where something is not as it should be.
+	// Verify writes nothing, calls what is registered and fails where something is not as it should be. Via says
+	// how it calls; default ViaAuto.
 	Verify bool
+	Via    Via
 	// CreateApplication creates a missing Application where the Catalog can.
 	CreateApplication bool
 	// Parallel bounds the calls to the system at the same time; default 8.
@@ -58,7 +60,9 @@ type Dependencies struct {
 	// State may be nil: services with credentials are then updated each time.
 	State State
 	HTTP  *httpclient.Client
-	Log   *slog.Logger
+	// Gateway calls Kyma's gateway, for Verify. It may be nil: then only the system itself is called.
+	Gateway *httpclient.Client
+	Log     *slog.Logger
 }
 
 // DefaultParallel is the default of Options.Parallel.
@@ -79,6 +83,8 @@ type run struct {
 	kyma    known
 	// changes is the number of changes that were made, writtenBefore what the Catalog had written before.
 	changes, writtenBefore int
+	// probes are the APIs that answered, by service id.
+	probes map[string]verified
 	// wanted is the number of APIs that the parameters do not switch off.
 	wanted int
 }
@@ -93,7 +99,7 @@ func Run(ctx context.Context, options Options, deps Dependencies) *Report {
 		options.Policy = Upsert
 	}
 	options.Parallel = options.parallel()
-	r := &run{Options: options, Dependencies: deps, redact: secret.NewRedactor(options.Params.Secrets()...), rows: map[string]int{}}
+	r := &run{Options: options, Dependencies: deps, redact: secret.NewRedactor(options.Params.Secrets()...), rows: map[string]int{}, probes: map[string]verified{}}
 	r.report = &Report{
 		DryRun:    options.DryRun || options.Verify,
 		Connector: options.Definition.Metadata.Name,
@@ -249,6 +255,9 @@ func (r *run) row(p *probed) {
 	note := ""
 	if p.found.Class == ClassActive {
 		service, note, p.found = r.builder.service(*p)
+		if p.found.OK() {
+			r.probes[service.ID] = verified{probed: *p, service: service}
+		}
 	}
 	if service.ID == "" {
 		service = r.builder.base(p.id, p.name, p.description)
@@ -361,7 +370,7 @@ func (r *run) converge(ctx context.Context) {
 	r.noteKept(r.kyma.services)
 
 	if r.Verify {
-		r.verify(plan)
+		r.verify(ctx, plan)
 		return
 	}
 	if r.DryRun {
@@ -487,23 +496,6 @@ func explain(err error) (what, next string, class Class) {
 		return what, config.Next, ClassRefused
 	}
 	return err.Error(), "run it again", ClassWrite
-}
-
-// verify judges a plan that should be empty.
-func (r *run) verify(plan Plan) {
-	for _, step := range plan.Steps {
-		reason := "not registered"
-		switch step.Action {
-		case Update:
-			reason = "not registered as it should be: " + step.Reason
-		case Delete:
-			r.leftover(*step.Registered, OutcomeLeft, step.Reason)
-			continue
-		}
-		r.outcome(step.id(), OutcomeFailed, reason)
-		row := r.at(step.id())
-		row.Class, row.Next = ClassMissing, "run registration-job apply"
-	}
 }
 
 // saveState keeps the digests of what was applied. A service of which it is unknown whether it was written
@@ -662,6 +654,9 @@ func (r *run) redactReport() {
 	for i := range r.report.Services {
 		row := &r.report.Services[i]
 		row.Reason, row.Next, row.Note = r.redact.Redact(row.Reason), r.redact.Redact(row.Next), r.redact.Redact(row.Note)
+		if row.Call != nil {
+			row.Call.URL = r.redact.Redact(row.Call.URL)
+		}
 	}
 	for i := range r.report.Notes {
 		r.report.Notes[i] = r.redact.Redact(r.report.Notes[i])

@@ -30,12 +30,13 @@ func (r *Report) writeText(w io.Writer, summary string) error {
 	t.line("")
 	t.services(r.Services)
 	t.webhooks(r.webhooks())
+	t.verified(r)
 	t.line("%s", summary)
 	for _, note := range r.Notes {
 		t.line("note: %s", note)
 	}
-	if r.Error != "" {
-		return t.err // first things first
+	if r.Error != "" || r.Verified != nil {
+		return t.err // first things first, and verify answers one question
 	}
 	t.events(r.Events)
 	t.relays(r.Relays)
@@ -65,6 +66,9 @@ func (r *Report) state() string {
 	state := "APIs: " + r.APIs.text()
 	if r.Webhooks != nil {
 		state += "; webhooks: " + r.Webhooks.Counts.text()
+	}
+	if r.Verified != nil {
+		state += "; " + r.Verified.text()
 	}
 	return state
 }

@@ -27,7 +27,9 @@ func (k *Kyma) Hosts() map[string]http.Handler {
 		return hosts
 	}
 	add("application-registry-external-api", integrationNamespace, 8081, k.Registry())
-	add("eventing-event-publisher-proxy", systemNamespace, 80, k.Publisher())
+	if !k.options.Knative {
+		add("eventing-event-publisher-proxy", systemNamespace, 80, k.Publisher())
+	}
 	for _, app := range k.cluster.List(k.resources.applications, "") {
 		eventService := k.part(PartPublisher, k.eventService())
 		for _, name := range []string{app.Name() + "-event-service", "app-" + app.Name() + "-event-service", app.Name() + "-event-service-external-api"} {
@@ -79,7 +81,11 @@ func (k *Kyma) eventService() http.Handler {
 
 // Subscribe makes a ready Subscription for events of a source, which is the name of the Application, and
 // types such as "Account.Root.Created.v1". Its sink is a Service of the same name, which need not exist.
+// With Knative there is a Trigger for each type, named <name>-<n> from the second on.
 func (k *Kyma) Subscribe(namespace, name, source string, types ...string) error {
+	if k.options.Knative {
+		return k.makeTriggers(namespace, name, source, types)
+	}
 	sink := "http://" + name + "." + namespace + ".svc.cluster.local"
 	spec := map[string]any{"sink": sink, "source": source, "types": types}
 	if k.options.Generation == Old {

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -41,6 +42,9 @@ const (
 type KymaOptions struct {
 	// Generation is Old or Current; empty means Current.
 	Generation Generation
+	// Knative makes an Old one a Kyma of 1.11 to 1.17: workloads subscribe by Knative's Triggers, and each of
+	// Applications has an event service instead of the one publisher.
+	Knative bool
 	// Applications exist from the start.
 	Applications []string
 	// Namespaces exist besides those that Kyma and Kubernetes bring.
@@ -144,7 +148,10 @@ type Kyma struct {
 // NewKyma makes a cluster. It is an error if an Application or a namespace has a name that Kubernetes
 // refuses. Close it at the end.
 func NewKyma(o KymaOptions) (*Kyma, error) {
-	k := &Kyma{options: o.withDefaults(), resources: newResources(o.Generation)}
+	if o.Knative && o.Generation != Old {
+		return nil, errors.New("only an old Kyma has Knative")
+	}
+	k := &Kyma{options: o.withDefaults(), resources: newResources(o.Generation, o.Knative)}
 	version := "v1.36.3"
 	if o.Generation == Old {
 		version = "v1.20.7"
@@ -191,7 +198,9 @@ func (k *Kyma) furnish() error {
 	if k.options.Generation == Old {
 		items = []item{
 			{k.resources.services, serviceObject(integrationNamespace, "application-registry-external-api", 8081)},
-			{k.resources.services, serviceObject(systemNamespace, "eventing-event-publisher-proxy", 80)},
+		}
+		if !k.options.Knative {
+			items = append(items, item{k.resources.services, serviceObject(systemNamespace, "eventing-event-publisher-proxy", 80)})
 		}
 	} else {
 		items = append(items, item{k.resources.eventings, kube.Object{
@@ -203,6 +212,9 @@ func (k *Kyma) furnish() error {
 	}
 	for _, name := range k.options.Applications {
 		items = append(items, item{k.resources.applications, k.applicationObject(name)})
+		if k.options.Knative {
+			items = append(items, item{k.resources.services, eventServiceObject(name)})
+		}
 	}
 	for _, item := range items {
 		if _, err := k.cluster.Create(item.resource, item.object); err != nil {

@@ -14,9 +14,10 @@ type resources struct {
 	applications, subscriptions, apiRules      *kube.Resource
 	modules                                    []*kube.Resource
 	eventings                                  *kube.Resource
+	triggers                                   *kube.Resource // nil without Knative
 }
 
-func newResources(generation Generation) resources {
+func newResources(generation Generation, knative bool) resources {
 	r := resources{
 		secrets: kube.Secrets(), configMaps: kube.ConfigMaps(), services: kube.Services(), deployments: kube.Deployments(),
 		applications: &kube.Resource{
@@ -36,6 +37,9 @@ func newResources(generation Generation) resources {
 		r.applications.Control = installed
 		r.subscriptions.Version, r.apiRules.Version = "v1alpha1", "v1alpha1"
 		r.subscriptions.Control = func(o kube.Object) { o.Set(true, "status", "ready") }
+		if knative {
+			r.triggers = triggers()
+		}
 		return r
 	}
 	r.applications.Schema = applicationSchema()
@@ -58,7 +62,11 @@ func newResources(generation Generation) resources {
 }
 
 func (r resources) all() []*kube.Resource {
-	return append([]*kube.Resource{r.secrets, r.configMaps, r.services, r.deployments, r.applications, r.subscriptions, r.apiRules}, r.modules...)
+	all := append([]*kube.Resource{r.secrets, r.configMaps, r.services, r.deployments, r.applications, r.subscriptions, r.apiRules}, r.modules...)
+	if r.triggers != nil {
+		all = append(all, r.triggers)
+	}
+	return all
 }
 
 // installed is what the application operator of older versions says when it has installed the parts

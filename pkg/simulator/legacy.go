@@ -53,6 +53,13 @@ func (p *publisher) serveLegacy(w http.ResponseWriter, r *http.Request, applicat
 			Extensions: map[string]string{"eventtypeversion": body.Version},
 		}}
 	}
+	if p.kyma.options.Knative {
+		one := message(application, body.Type)
+		one.subject = application
+		p.accept(true, one)
+		writeJSON(w, http.StatusOK, map[string]string{"event-id": one.ID, "status": "", "reason": ""})
+		return
+	}
 	prefixed := message("kyma", legacyType(p.cleanName(application), body.Type, body.Version))
 	messages := []arrival{prefixed}
 	if p.kyma.options.Generation == Old {

@@ -127,7 +127,7 @@ func (p *publisher) accept(legacy bool, messages ...arrival) {
 	for _, message := range messages {
 		one := Published{Event: message.Event, Subject: message.subject, Legacy: legacy}
 		for _, s := range subscriptions {
-			if s.subjects[message.subject] {
+			if s.wants(message) {
 				one.Subscriptions = append(one.Subscriptions, s.name)
 				p.deliveries.send(s, one)
 			}

@@ -15,6 +15,25 @@ type subscription struct {
 	name     string
 	sink     string
 	subjects map[string]bool
+	// filter are the attributes that a Trigger lets through; nil for a Subscription.
+	filter map[string]string
+}
+
+// wants says whether an event goes to the sink.
+func (s subscription) wants(e arrival) bool {
+	if s.filter == nil {
+		return s.subjects[e.subject]
+	}
+	attributes := map[string]string{"source": e.Source, "type": e.Type}
+	for name, value := range e.Extensions {
+		attributes[name] = value
+	}
+	for name, value := range s.filter {
+		if value != "" && attributes[name] != value {
+			return false
+		}
+	}
+	return true
 }
 
 // routing is what the publisher has to know of the cluster for every event.
@@ -44,6 +63,9 @@ func (k *Kyma) routing() routing {
 			s.subjects[subject] = true
 		}
 		r.subscriptions = append(r.subscriptions, s)
+	}
+	if k.options.Knative {
+		r.subscriptions = k.triggered() // events do not come by way of Subscriptions there
 	}
 	for _, o := range k.cluster.List(k.resources.applications, "") {
 		for key, value := range o.Labels() {
@@ -115,6 +137,9 @@ type subscribedType struct {
 // serveSubscribed lists the types that somebody subscribes to, ready or not.
 func (p *publisher) serveSubscribed(w http.ResponseWriter, application string) {
 	list := []subscribedType{}
+	if p.kyma.options.Knative {
+		list = p.kyma.triggerTypes(application)
+	}
 	for _, o := range p.kyma.cluster.List(p.kyma.resources.subscriptions, "") {
 		for _, eventType := range p.kyma.subscribedTypes(o, application) {
 			i := strings.LastIndexByte(eventType, '.')

@@ -2,6 +2,7 @@ package charts_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -227,7 +228,34 @@ func TestSync(t *testing.T) {
 	assert.NotContains(t, verbs(render(t, in), "apply"), "delete")
 }
 
-// Where webhooks follow the Subscriptions of the cluster, the Jobs may list them, and only then.
+// In Kyma 1.11 to 1.22 Triggers are what workloads subscribe by, and each Application has an event service.
+func TestTriggersAreSubscriptions(t *testing.T) {
+	t.Parallel()
+	triggers := rbacv1.PolicyRule{APIGroups: []string{"eventing.knative.dev"}, Resources: []string{"triggers"}, Verbs: []string{"list"}}
+	in := varietyOf(nil)
+	in.definition = strings.Replace(variety, "webhooks: {delivery: tree,", "webhooks: {delivery: tree, mode: dynamic,", 1)
+	for name, want := range map[string]bool{"kyma 1.14": true, "kyma 1.24": false, "kyma today, and a Knative of one's own": false} {
+		in.cluster = map[string]cluster{
+			"kyma 1.14":                              {"v1.16.15", append(slices.Clone(clusters["kyma 1.6"].apis), "eventing.kyma-project.io/v1alpha1/Subscription", "eventing.knative.dev/v1alpha1/Trigger")},
+			"kyma 1.24":                              clusters["kyma 1.24"],
+			"kyma today, and a Knative of one's own": {"v1.36.3", append(slices.Clone(clusters["kyma today"].apis), "eventing.knative.dev/v1/Trigger")},
+		}[name]
+		os := render(t, in)
+		for _, job := range []string{"apply", "reconcile", "test", "delete"} {
+			rules := into[rbacv1.ClusterRole](t, os.find(t, "ClusterRole", "my-c4c-1c110ce8-"+job)).Rules
+			if want && job != "delete" {
+				assert.Contains(t, rules, triggers, "%s: %s", name, job)
+			} else {
+				assert.NotContains(t, rules, triggers, "%s: %s", name, job)
+			}
+			names := fmt.Sprint(rules)
+			assert.Equal(t, !strings.Contains(name, "today"), strings.Contains(names, "-event-service"), "%s: %s", name, job)
+		}
+	}
+}
+
+// Where webhooks follow the Subscriptions of the cluster, the Jobs may list them, and only then; helm test looks for
+// events that nobody gets.
 func TestSubscriptions(t *testing.T) {
 	t.Parallel()
 	tests := map[string]bool{
@@ -241,7 +269,7 @@ func TestSubscriptions(t *testing.T) {
 		in := varietyOf(nil)
 		in.definition = strings.Replace(variety, "webhooks: {delivery: tree, create: {post: /hooks}}", webhooks, 1)
 		os := render(t, in)
-		for job, may := range map[string]bool{"apply": want, "reconcile": want, "test": want, "delete": false} {
+		for job, may := range map[string]bool{"apply": want, "reconcile": want, "test": true, "delete": false} {
 			rules := into[rbacv1.ClusterRole](t, os.find(t, "ClusterRole", "my-c4c-1c110ce8-"+job)).Rules
 			rule := rbacv1.PolicyRule{APIGroups: []string{"eventing.kyma-project.io"}, Resources: []string{"subscriptions"}, Verbs: []string{"list"}}
 			if may {

@@ -111,10 +111,8 @@ rules:
     resourceNames: [{{ $application | quote }}]
     verbs: {{ $write }}
   {{- include "common.detection" $c | nindent 2 }}
-  {{- if and (not $gone) (include "common.followsSubscriptions" $c) }}
-  - apiGroups: [eventing.kyma-project.io]
-    resources: [subscriptions]
-    verbs: [list]
+  {{- if or (and $looks (or $c.definition.events $c.definition.webhooks)) (and (not $gone) (include "common.followsSubscriptions" $c)) }}
+  {{- include "common.subscribers" $c | nindent 2 }}
   {{- end }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -136,7 +134,17 @@ subjects:
   verbs: [get]
 - apiGroups: [""]
   resources: [services]
-  resourceNames: [application-registry-external-api, central-application-gateway, eventing-publisher-proxy, eventing-event-publisher-proxy]
+  resourceNames:
+    - application-registry-external-api
+    - central-application-gateway
+    - eventing-publisher-proxy
+    - eventing-event-publisher-proxy
+    {{- if not (include "common.has" (list . "eventing.kyma-project.io/v1alpha2/Subscription")) }}
+    {{- $application := include "common.application" . }}
+    - {{ printf "%s-event-service" $application | quote }}
+    - {{ printf "app-%s-event-service" $application | quote }}
+    - {{ printf "%s-event-service-external-api" $application | quote }}
+    {{- end }}
   verbs: [get]
 - apiGroups: [operator.kyma-project.io]
   resources: [eventings]
@@ -146,6 +154,25 @@ subjects:
   resources: [deployments]
   resourceNames: [central-application-gateway]
   verbs: [get]
+{{- end -}}
+
+{{/*
+Looking at who subscribes to which events: by Subscriptions and, in Kyma 1.11 to 1.22, by Triggers. Where Kyma has the
+Subscriptions of today, Triggers of a Knative of one's own are not looked at.
+*/}}
+{{- define "common.subscribers" -}}
+- apiGroups: [eventing.kyma-project.io]
+  resources: [subscriptions]
+  verbs: [list]
+{{- $triggers := false -}}
+{{- range list "v1" "v1beta1" "v1alpha1" -}}
+{{- if include "common.has" (list $ (printf "eventing.knative.dev/%s/Trigger" .)) -}}{{- $triggers = true -}}{{- end -}}
+{{- end -}}
+{{- if and $triggers (not (include "common.has" (list . "eventing.kyma-project.io/v1alpha2/Subscription"))) }}
+- apiGroups: [eventing.knative.dev]
+  resources: [triggers]
+  verbs: [list]
+{{- end -}}
 {{- end -}}
 
 {{/* "true" where webhooks follow the Subscriptions of the cluster. */}}

@@ -1,5 +1,5 @@
 {{/*
-helm test: what is registered answers, and events find their way to Kyma. Both pods go through Kyma's Application
+helm test: what is registered answers through Kyma's Application Gateway, and events find their way to Kyma. Both pods go through Kyma's Application
 Gateway or event publisher, which take calls from the mesh only; their sidecar is one that ends with them.
 */}}
 {{- define "common.test" -}}
@@ -77,5 +77,8 @@ spec:
     {{- include "common.egressBasics" . | nindent 4 }}
     {{- include "common.egressSystem" . | nindent 4 }}
     {{- include "common.egressSink" . | nindent 4 }}
+    # Application Gateway, by which the APIs are called.
+    - to: {{- include "common.peerKyma" . | nindent 8 }}
+      ports: [{port: 8080, protocol: TCP}, {port: 8081, protocol: TCP}]
     {{- include "common.egressExtra" . | nindent 4 }}
 {{- end -}}

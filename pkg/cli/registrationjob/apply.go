@@ -55,23 +55,6 @@ A run that finds nothing new writes nothing, so it can be repeated at any time.`
 	return cmd
 }
 
-func newVerify(j *job) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "verify",
-		Short: "Check that everything is registered as it should be, and that the system answers",
-		Long: `Check that everything is registered as it should be, and that the system answers.
-
-Only reads. Succeeds where apply would change nothing and every API answers or is disabled on purpose.`,
-		Example: `  registration-job verify --connector connector.yaml --params params.yaml --kubeconfig ~/.kube/config`,
-		Args:    cobra.NoArgs,
-	}
-	cmd.RunE = j.run(j.verify)
-	j.baseFlags(cmd)
-	j.kymaFlags(cmd)
-	j.reportFlags(cmd)
-	return cmd
-}
-
 func (j *job) apply(ctx context.Context, flags applyFlags) error {
 	policy, failOn := registration.Policy(flags.policy), registration.FailOn(flags.failOn)
 	switch {
@@ -80,7 +63,7 @@ func (j *job) apply(ctx context.Context, flags applyFlags) error {
 	case !slices.Contains(registration.FailOns(), failOn):
 		return cli.Config(fmt.Errorf("--fail-on is %q: want %s", flags.failOn, values(registration.FailOns())))
 	}
-	return j.converge(ctx, failOn, func(o *registration.Options) {
+	return j.converge(ctx, failOn, nil, func(o *registration.Options) {
 		if policy != "" {
 			o.Policy = policy
 		}
@@ -89,12 +72,8 @@ func (j *job) apply(ctx context.Context, flags applyFlags) error {
 	})
 }
 
-func (j *job) verify(ctx context.Context) error {
-	return j.converge(ctx, registration.FailOnAny, func(o *registration.Options) { o.Verify = true })
-}
-
-// converge runs the registration and puts its report out.
-func (j *job) converge(ctx context.Context, failOn registration.FailOn, configure func(*registration.Options)) error {
+// converge runs the registration and puts its report out. With a verification, it adds what that finds out.
+func (j *job) converge(ctx context.Context, failOn registration.FailOn, verification *verifyFlags, configure func(*registration.Options)) error {
 	if j.parallel < 1 {
 		return cli.Config(fmt.Errorf("--parallel is %d: want at least 1", j.parallel))
 	}
@@ -127,6 +106,9 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, configur
 	options.Detected, options.SubscriptionVersion = kyma.found.Findings, kyma.found.Subscriptions
 	first := j.webhooks(ctx, options, kyma, application, subscription.BeforeAPIs)
 	deps := registration.Dependencies{Catalog: kyma.catalog, Survey: survey, HTTP: http, Log: j.log}
+	if verification != nil {
+		deps.Gateway = j.newClusterHTTP()
+	}
 	var state *later
 	if kyma.state != nil {
 		state = &later{State: kyma.state}
@@ -140,6 +122,9 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, configur
 	report.AddWebhooks(first)
 	if report.Error == "" { // without services, events would go nowhere
 		report.AddWebhooks(j.webhooks(ctx, options, kyma, application, subscription.AfterAPIs))
+	}
+	if verification != nil {
+		j.subscriptions(ctx, kyma, report)
 	}
 	if !report.DryRun {
 		j.keepStatus(ctx, kyma.client, <-status, report)

@@ -62,6 +62,8 @@ func (j *job) connect(ctx context.Context, name string) (*kyma, error) {
 	}
 	out.found, err = detect.Run(ctx, cluster, detect.Options{
 		Application: name, Backend: j.backend, RegistryURL: j.registryURL, CredentialsNamespace: j.credentialsNamespace,
+		GatewayURL: j.gatewayURL, PublishURL: j.publishURL, Subscriptions: j.subscriptionVersion, EventPrefix: j.eventPrefix,
+		HTTP: j.newClusterHTTP(),
 	})
 	if err != nil {
 		return nil, err

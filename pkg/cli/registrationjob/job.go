@@ -39,6 +39,10 @@ type job struct {
 	instance             string
 	namespace            string
 	credentialsNamespace string
+	gatewayURL           string
+	publishURL           string
+	subscriptionVersion  string
+	eventPrefix          string
 	output               string
 	timeout              time.Duration
 	parallel             int
@@ -85,6 +89,10 @@ func (j *job) kymaFlags(cmd *cobra.Command) {
 	f.StringVar(&j.registryURL, "registry-url", "", "`URL` of the Application Registry up to /v1/metadata; default the one in the cluster")
 	f.StringVar(&j.instance, "instance", "", "`name` of this installation, which owns what it registers; default the definition's name")
 	f.StringVar(&j.credentialsNamespace, "credentials-namespace", "", "`namespace` in which Kyma's gateway reads credentials; default detected")
+	f.StringVar(&j.gatewayURL, "gateway-url", "", "`URL` of Kyma's central gateway, without path; default detected")
+	f.StringVar(&j.publishURL, "publish-url", "", "`URL` at which events are published; default detected")
+	f.StringVar(&j.subscriptionVersion, "subscription-version", "", "`version` of the cluster's Subscriptions: "+strings.Join(detect.SubscriptionVersions(), ", ")+"; default detected")
+	f.StringVar(&j.eventPrefix, "event-prefix", "", "what prefixed event types `begin` with; default detected, else sap.kyma.custom")
 	f.StringVar(&j.statusConfigMap, "status-configmap", "", "`name` of the ConfigMap that keeps the report")
 	f.StringVar(&j.stateSecret, "state-secret", "", "`name` of the Secret that keeps digests of credentials; without it, services with credentials are written each time")
 	f.StringVar(&j.callbackURL, "callback-url", "", "public `URL` of the event gateway, without path; webhooks at the system call it")
@@ -155,6 +163,14 @@ func (j *job) check() error {
 	if j.backend != "" && !slices.Contains(backends, j.backend) {
 		return fmt.Errorf("--backend is %q: want one of %s", j.backend, strings.Join(backends, ", "))
 	}
+	if j.subscriptionVersion != "" && !slices.Contains(detect.SubscriptionVersions(), j.subscriptionVersion) {
+		return fmt.Errorf("--subscription-version is %q: want one of %s", j.subscriptionVersion, strings.Join(detect.SubscriptionVersions(), ", "))
+	}
+	for flag, address := range map[string]string{"--gateway-url": j.gatewayURL, "--publish-url": j.publishURL} {
+		if u, err := url.Parse(address); address != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "") {
+			return fmt.Errorf("%s: want an address such as http://host:8080, without credentials and query", flag)
+		}
+	}
 	var err error
 	if j.guard, err = httpclient.NewGuard(j.allowAddresses, j.getenv); err != nil {
 		return fmt.Errorf("--allow-address: %w", err)
@@ -218,6 +234,11 @@ func (j *job) setRedactor(r *secret.Redactor) {
 // newHTTP is the client for calls to the system, and to addresses that it names.
 func (j *job) newHTTP() *httpclient.Client {
 	return httpclient.New(httpclient.Options{Timeout: 20 * time.Second, Guard: j.guard, UserAgent: userAgent()})
+}
+
+// newClusterHTTP is the client for calls to Kyma's own parts.
+func (j *job) newClusterHTTP() *httpclient.Client {
+	return httpclient.New(httpclient.Options{Timeout: 15 * time.Second, Retry: httpclient.Retry{Attempts: 2}, UserAgent: userAgent()})
 }
 
 func userAgent() string { return "kyma-connectors/" + cli.Version() }

@@ -64,15 +64,15 @@ var instanceScene = scene{"openconnectors", "OPENCONNECTORS", "../../../charts/o
 	"signature_key":  sharedKey, "receive_events": "true",
 }}
 
-// world is what a story takes place in: a current and an old cluster, and a system.
+// world is what a story takes place in: a current, an old and a still older cluster, and a system.
 type world struct {
 	clusters map[string]*simulator.Kyma
 	system   simulator.System
 }
 
 // TestStories runs the scripts below testdata/stories. In a script, $SYSTEM is the system's address, $C4C the
-// definition, params.yaml has parameters (nobody.yaml an address where nobody listens); current.kubeconfig and old.kubeconfig are the two clusters, of which
-// $KUBECONFIG is the current one; $REGISTRY is the old one's Application Registry.
+// definition, params.yaml has parameters (nobody.yaml an address where nobody listens); current.kubeconfig, old.kubeconfig and knative.kubeconfig are the clusters, of which
+// $KUBECONFIG is the current one; $REGISTRY is the old one's Application Registry, $GATEWAY_CURRENT and $GATEWAY_OLD are Kyma's gateways.
 func TestStories(t *testing.T) {
 	t.Parallel()
 	tell(t, "testdata/stories", odataScene)
@@ -147,6 +147,7 @@ func setUp(env *testscript.Env, about scene) error {
 	for name, options := range map[string]simulator.KymaOptions{
 		"current": {Generation: simulator.Current, Namespaces: []string{"shop"}},
 		"old":     {Generation: simulator.Old, Namespaces: []string{"shop"}, Applications: []string{about.params["application_name"]}},
+		"knative": {Generation: simulator.Old, Knative: true, Namespaces: []string{"shop"}, Applications: []string{about.params["application_name"]}},
 	} {
 		options.SystemClient = system.Client()
 		kyma, err := simulator.NewKyma(options)
@@ -164,11 +165,15 @@ users: [{name: u, user: {}}]
 contexts: [{name: x, context: {cluster: c, user: u, namespace: shop}}]
 current-context: x
 `, api.URL))
-		if name == "old" {
+		gateway := httptest.NewServer(kyma.ApplicationGateway())
+		env.Defer(gateway.Close)
+		env.Setenv("GATEWAY_"+strings.ToUpper(name), gateway.URL)
+		if options.Generation == simulator.Old {
 			registry := httptest.NewServer(kyma.Registry())
 			env.Defer(registry.Close)
-			env.Setenv("REGISTRIES", registry.URL)
-			env.Setenv("REGISTRY", registry.URL+"/"+about.params["application_name"]+"/v1/metadata")
+			suffix := map[string]string{"old": "", "knative": "_KNATIVE"}[name]
+			env.Setenv("REGISTRIES"+suffix, registry.URL)
+			env.Setenv("REGISTRY"+suffix, registry.URL+"/"+about.params["application_name"]+"/v1/metadata")
 		}
 	}
 	env.Setenv("KUBECONFIG", filepath.Join(env.WorkDir, "current.kubeconfig"))
@@ -227,7 +232,7 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// kubeCall makes a call to the current cluster: kube METHOD PATH [FILE]. The answer is the file "answer".
+// kubeCall makes a call to the cluster of $KUBECONFIG: kube METHOD PATH [FILE]. The answer is the file "answer".
 func kubeCall(ts *testscript.TestScript, _ bool, args []string) {
 	var body io.Reader
 	if len(args) > 2 {
@@ -238,7 +243,8 @@ func kubeCall(ts *testscript.TestScript, _ bool, args []string) {
 	request := httptest.NewRequest(args[0], args[1], body)
 	request.Header.Set("Content-Type", "application/json")
 	recorder := httptest.NewRecorder()
-	worldOf(ts).clusters["current"].KubeAPI().ServeHTTP(recorder, request)
+	cluster := strings.TrimSuffix(filepath.Base(ts.Getenv("KUBECONFIG")), ".kubeconfig")
+	worldOf(ts).clusters[cluster].KubeAPI().ServeHTTP(recorder, request)
 	if recorder.Code >= 300 {
 		ts.Fatalf("%s %s: %d %s", args[0], args[1], recorder.Code, recorder.Body)
 	}

@@ -2,9 +2,7 @@ package registrationjob
 
 import (
 	"context"
-	"time"
 
-	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
 	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/kube"
 	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/subscribed"
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
@@ -21,7 +19,7 @@ func (j *job) webhooks(ctx context.Context, o registration.Options, kyma *kyma, 
 		options.Grace = &j.webhookGrace
 	}
 	return subscription.Run(ctx, options, subscription.Dependencies{
-		State: j.webhookState(kyma.client), Subscribers: subscribers(kyma, application), HTTP: j.newHTTP(), Log: j.log,
+		State: j.webhookState(kyma.client), Subscribers: j.subscribers(kyma, application), HTTP: j.newHTTP(), Log: j.log,
 	})
 }
 
@@ -34,14 +32,15 @@ func (j *job) webhookState(client *kube.Client) subscription.State {
 }
 
 // subscribers asks the cluster who wants which events; nil where there is none.
-func subscribers(kyma *kyma, application string) subscription.Subscribers {
+func (j *job) subscribers(kyma *kyma, application string) subscription.Subscribers {
 	if kyma.client == nil {
 		return nil
 	}
-	sources := subscribed.Subscribers{subscribed.Resources{Cluster: kyma.client, Application: application}}
-	if address := kyma.found.Publish.URL; address != "" {
-		client := httpclient.New(httpclient.Options{Timeout: 10 * time.Second, Retry: httpclient.Retry{Attempts: 2}, UserAgent: userAgent()})
-		sources = append(sources, subscribed.Endpoint{HTTP: client, URL: address, Application: application})
+	sources := subscribed.Subscribers{subscribed.Resources{
+		Cluster: kyma.client, Application: application, Version: kyma.found.Subscriptions, Prefix: kyma.found.EventPrefix,
+	}}
+	if host := kyma.found.Publish.Host(); host != "" {
+		sources = append(sources, subscribed.Endpoint{HTTP: j.newClusterHTTP(), URL: host, Application: application})
 	}
 	return sources
 }

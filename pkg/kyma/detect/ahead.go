@@ -20,7 +20,10 @@ type ahead struct {
 // lookAhead asks for everything that a detection needs in any case.
 func lookAhead(ctx context.Context, cluster Cluster, o Options) *ahead {
 	a := &ahead{Cluster: cluster, answers: map[string]func() (any, error){}}
-	versions := []string{eventingGroup}
+	var versions []string
+	if o.Subscriptions == "" {
+		versions = append(versions, eventingGroup)
+	}
 	if o.PublishURL == "" {
 		versions = append(versions, knativeGroup)
 	}
@@ -28,14 +31,17 @@ func lookAhead(ctx context.Context, cluster Cluster, o Options) *ahead {
 		a.ask("versions "+group, func() (any, error) { return cluster.Versions(ctx, group) })
 	}
 	var groups []string
-	refs := []kube.Ref{service(systemNamespace, applicationGateway)}
+	var refs []kube.Ref
+	if o.GatewayURL == "" {
+		refs = append(refs, service(systemNamespace, applicationGateway))
+	}
 	if (o.Backend == "" || o.Backend == Auto) && o.RegistryURL == "" {
 		groups = append(groups, applicationGroup, operatorGroup)
 	}
 	if o.Backend != ApplicationRegistry && o.RegistryURL == "" && o.CredentialsNamespace == "" {
 		refs = append(refs, gatewayDeployment())
 	}
-	if o.PublishURL == "" {
+	if o.PublishURL == "" || o.EventPrefix == "" {
 		refs = append(refs, eventingModule())
 	}
 	for _, group := range groups {

@@ -65,8 +65,14 @@ type Options struct {
 	RegistryURL string
 	// CredentialsNamespace is where Kyma's gateway reads Secrets.
 	CredentialsNamespace string
+	// GatewayURL is the address of the central gateway.
+	GatewayURL string
 	// PublishURL is where events are published.
 	PublishURL string
+	// Subscriptions is the version of the Subscription resource, one of SubscriptionVersions.
+	Subscriptions string
+	// EventPrefix is what prefixed event types begin with.
+	EventPrefix string
 	// HTTP asks the registry for its health; nil means a client with defaults.
 	HTTP *httpclient.Client
 }
@@ -85,6 +91,8 @@ type Result struct {
 	Publish Publish
 	// Subscriptions is the version of the Subscription resource; empty where there is none.
 	Subscriptions string
+	// EventPrefix is what prefixed event types begin with; empty means the usual one.
+	EventPrefix string
 	// Findings say what was found and why it is believed, in the order of the steps.
 	Findings []registration.Detection
 }
@@ -96,10 +104,32 @@ type Publish struct {
 	URL  string
 }
 
+// Host is the address without a path; empty where it is not known.
+func (p Publish) Host() string {
+	u, err := url.Parse(p.URL)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// The versions of the Subscription resource, and that there is none.
+const (
+	SubscriptionsV1Alpha2 = "v1alpha2"
+	SubscriptionsV1Alpha1 = "v1alpha1"
+	SubscriptionsNone     = "none"
+)
+
+// SubscriptionVersions are all values of Options.Subscriptions.
+func SubscriptionVersions() []string {
+	return []string{SubscriptionsV1Alpha2, SubscriptionsV1Alpha1, SubscriptionsNone}
+}
+
 type detector struct {
 	Options
-	cluster Cluster
-	result  *Result
+	cluster  Cluster
+	result   *Result
+	eventing *unstructured.Unstructured // the Eventing module; nil where there is none
 }
 
 // Run finds everything out. The cluster may be nil where Options name a registry: then only what is given is
@@ -116,6 +146,7 @@ func Run(ctx context.Context, cluster Cluster, options Options) (*Result, error)
 		return nil, err
 	}
 	if cluster == nil {
+		d.given()
 		return d.result, nil
 	}
 	d.gateway(ctx)
@@ -123,6 +154,9 @@ func Run(ctx context.Context, cluster Cluster, options Options) (*Result, error)
 		d.credentialsNamespace(ctx)
 	}
 	d.subscriptions(ctx)
+	d.triggers(ctx)
+	d.readEventing(ctx)
+	d.eventPrefix()
 	d.publish(ctx)
 	return d.result, nil
 }
@@ -248,9 +282,28 @@ func isKind(err error, kind httpclient.Kind) bool {
 	return errors.As(err, &failed) && failed.Kind == kind
 }
 
+// given takes over what needs no cluster.
+func (d *detector) given() {
+	if d.GatewayURL != "" {
+		d.gateway(context.Background())
+	}
+	if d.Subscriptions != "" {
+		d.subscriptions(context.Background())
+	}
+	if d.PublishURL != "" {
+		d.publish(context.Background())
+	}
+	d.eventPrefix()
+}
+
 // gateway finds the central gateway, by which workloads call registered APIs.
 func (d *detector) gateway(ctx context.Context) {
 	const what = "gateway"
+	if d.GatewayURL != "" {
+		d.result.Gateway = strings.TrimRight(d.GatewayURL, "/")
+		d.found(what, d.result.Gateway, "it was given")
+		return
+	}
 	address := "http://" + applicationGateway + "." + systemNamespace + ":8080"
 	_, err := d.cluster.Get(ctx, service(systemNamespace, applicationGateway))
 	switch {
@@ -329,18 +382,61 @@ func argument(deployment *unstructured.Unstructured, name string) string {
 // subscriptions finds out how workloads subscribe to events.
 func (d *detector) subscriptions(ctx context.Context) {
 	const what = "subscriptions"
+	if d.Subscriptions != "" {
+		if d.Subscriptions != SubscriptionsNone {
+			d.result.Subscriptions = d.Subscriptions
+		}
+		d.found(what, d.Subscriptions, "it was given")
+		return
+	}
 	versions, err := d.cluster.Versions(ctx, eventingGroup)
 	switch {
 	case err != nil:
 		d.found(what, "unknown", "the cluster did not say (%s)", short(err))
-	case slices.Contains(versions, "v1alpha2"):
-		d.result.Subscriptions = "v1alpha2"
-		d.found(what, "v1alpha2", "the cluster serves it: event types are named as they are published")
-	case slices.Contains(versions, "v1alpha1"):
-		d.result.Subscriptions = "v1alpha1"
-		d.found(what, "v1alpha1", "the cluster serves nothing newer: event types carry a prefix and the name of the Application")
+	case slices.Contains(versions, SubscriptionsV1Alpha2):
+		d.result.Subscriptions = SubscriptionsV1Alpha2
+		d.found(what, SubscriptionsV1Alpha2, "the cluster serves it: event types are named as they are published")
+	case slices.Contains(versions, SubscriptionsV1Alpha1):
+		d.result.Subscriptions = SubscriptionsV1Alpha1
+		d.found(what, SubscriptionsV1Alpha1, "the cluster serves nothing newer: event types carry a prefix and the name of the Application")
 	default:
-		d.found(what, "none", "the cluster serves no Subscriptions: events have no consumer until Kyma's Eventing module is installed")
+		d.found(what, SubscriptionsNone, "the cluster serves no Subscriptions: events have no consumer until Kyma's Eventing module is installed")
+	}
+}
+
+// triggers says where workloads subscribe by Knative's Triggers. Where Subscriptions v1alpha2 are served, Kyma has left
+// Knative behind: Triggers of somebody else get none of its events.
+func (d *detector) triggers(ctx context.Context) {
+	if d.Subscriptions != "" || d.result.Subscriptions == SubscriptionsV1Alpha2 || !d.hasKnative(ctx) {
+		return
+	}
+	d.found("triggers", "counted", "the cluster serves Knative's eventing, whose Triggers are what workloads subscribe by in Kyma 1.11 to 1.22")
+}
+
+// readEventing reads the Eventing module.
+func (d *detector) readEventing(ctx context.Context) {
+	if d.PublishURL != "" && d.EventPrefix != "" {
+		return
+	}
+	if eventing, err := d.cluster.Get(ctx, eventingModule()); err == nil {
+		d.eventing = eventing
+	}
+}
+
+// eventPrefix finds out what prefixed event types begin with.
+func (d *detector) eventPrefix() {
+	const what = "event prefix"
+	if d.EventPrefix != "" {
+		d.result.EventPrefix = d.EventPrefix
+		d.found(what, d.EventPrefix, "it was given")
+		return
+	}
+	if d.eventing == nil {
+		return
+	}
+	if prefix, _, _ := unstructured.NestedString(d.eventing.Object, "spec", "backend", "config", "eventTypePrefix"); prefix != "" {
+		d.result.EventPrefix = prefix
+		d.found(what, prefix, "the Eventing resource names it")
 	}
 }
 
@@ -365,7 +461,7 @@ func (d *detector) publish(ctx context.Context) {
 			return
 		}
 	}
-	if name, namespace := d.publisherOfEventing(ctx); name != "" {
+	if name, namespace := d.publisherOfEventing(); name != "" {
 		set(PublishCloudEvents, "http://"+name+"."+namespace+"/publish", "the Eventing resource names it")
 		return
 	}
@@ -387,12 +483,12 @@ func (d *detector) hasKnative(ctx context.Context) bool {
 	return err == nil && len(versions) > 0
 }
 
-// publisherOfEventing reads the name and namespace of the publisher's Service from the Eventing module.
-func (d *detector) publisherOfEventing(ctx context.Context) (name, namespace string) {
-	eventing, err := d.cluster.Get(ctx, eventingModule())
-	if err != nil {
+// publisherOfEventing is the name and namespace of the publisher's Service, as the Eventing module tells them.
+func (d *detector) publisherOfEventing() (name, namespace string) {
+	if d.eventing == nil {
 		return "", ""
 	}
+	eventing := d.eventing
 	full, _, _ := unstructured.NestedString(eventing.Object, "status", "publisherService")
 	name, namespace, found := strings.Cut(full, ".")
 	if !found || name == "" || namespace == "" {
@@ -401,13 +497,22 @@ func (d *detector) publisherOfEventing(ctx context.Context) (name, namespace str
 	return name, namespace
 }
 
-// eventService finds the event service of the Application (Kyma 1); its name changed twice, its labels did not.
+// eventService finds the event service of the Application (Kyma 1); its name changed twice, its labels did not. An account
+// that may not list Services looks for the names.
 func (d *detector) eventService(ctx context.Context) string {
 	services, err := d.cluster.List(ctx, service(integrationNamespace, ""), "application="+d.Application+",app="+d.Application+"-event-service")
-	if err != nil || len(services) == 0 {
-		return ""
+	if err == nil {
+		if len(services) == 0 {
+			return ""
+		}
+		return services[0].GetName()
 	}
-	return services[0].GetName()
+	for _, name := range []string{d.Application + "-event-service", "app-" + d.Application + "-event-service", d.Application + "-event-service-external-api"} {
+		if _, err := d.cluster.Get(ctx, service(integrationNamespace, name)); err == nil {
+			return name
+		}
+	}
+	return ""
 }
 
 func (d *detector) eventServiceURL(name string) string {

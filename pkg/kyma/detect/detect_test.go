@@ -58,7 +58,7 @@ func TestNothingIsAskedTwice(t *testing.T) {
 		"auto":        {},
 		"application": {Backend: detect.Application},
 		"registry":    {Backend: detect.ApplicationRegistry},
-		"given":       {Backend: detect.Application, CredentialsNamespace: "kyma-system", PublishURL: "http://publisher/publish"},
+		"given":       {Backend: detect.Application, CredentialsNamespace: "kyma-system", PublishURL: "http://publisher/publish", EventPrefix: "sap.kyma.custom"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -86,6 +86,7 @@ type served struct {
 	resources map[string][]string // "group/version" -> resources
 	objects   map[string]string   // "services kyma-system/name" -> JSON
 	forbidden bool                // no object may be read
+	unlisted  bool                // none may be listed
 	broken    bool                // discovery fails
 }
 
@@ -102,7 +103,7 @@ func (s served) Get(_ context.Context, ref kube.Ref) (*unstructured.Unstructured
 }
 
 func (s served) List(_ context.Context, ref kube.Ref, selector string) ([]unstructured.Unstructured, error) {
-	if s.forbidden {
+	if s.forbidden || s.unlisted {
 		return nil, status(ref, http.StatusForbidden, "Forbidden")
 	}
 	var found []unstructured.Unstructured
@@ -209,6 +210,13 @@ func TestEveryKymaIsRecognised(t *testing.T) {
 			detect.Result{Backend: "application-registry", RegistryURL: registryURL, Subscriptions: "v1alpha1",
 				Publish: detect.Publish{Kind: "kyma-legacy", URL: "http://shop-event-service.kyma-integration:8081/shop/v1/events"}},
 		},
+		"Kyma 1.14, seen by the Job's account, which may look for names only": {
+			served{unlisted: true, resources: map[string][]string{applications: apps, oldEvents: {"subscriptions"}, "eventing.knative.dev/v1alpha1": {"triggers"}},
+				objects: map[string]string{registryName: "{}", "services kyma-integration/shop-event-service": "{}"}},
+			registry{status: 200},
+			detect.Result{Backend: "application-registry", RegistryURL: registryURL, Subscriptions: "v1alpha1",
+				Publish: detect.Publish{Kind: "kyma-legacy", URL: "http://shop-event-service.kyma-integration:8081/shop/v1/events"}},
+		},
 		"Kyma 1.24": {
 			served{resources: map[string][]string{applications: apps, oldEvents: {"subscriptions"}},
 				objects: map[string]string{registryName: "{}", integration: "{}", "services kyma-system/eventing-event-publisher-proxy": "{}"}},
@@ -241,9 +249,9 @@ func TestEveryKymaIsRecognised(t *testing.T) {
 		},
 		"Kyma by modules": {
 			served{resources: map[string][]string{applications: apps, operator: {"applicationconnectors", "eventings"}, newEvents: {"subscriptions"}},
-				objects: map[string]string{gateway: "{}", "eventings kyma-system/eventing": `{"status": {"publisherService": "custom-publisher-proxy.kyma-system"}}`}},
+				objects: map[string]string{gateway: "{}", "eventings kyma-system/eventing": `{"spec": {"backend": {"config": {"eventTypePrefix": "my.prefix"}}}, "status": {"publisherService": "custom-publisher-proxy.kyma-system"}}`}},
 			registry{err: errors.New("must not be asked")},
-			detect.Result{Backend: "application", CredentialsNamespace: "kyma-system", Gateway: gatewayURL, Subscriptions: "v1alpha2",
+			detect.Result{Backend: "application", CredentialsNamespace: "kyma-system", Gateway: gatewayURL, Subscriptions: "v1alpha2", EventPrefix: "my.prefix",
 				Publish: detect.Publish{Kind: "kyma", URL: "http://custom-publisher-proxy.kyma-system/publish"}},
 		},
 		"Kyma by modules, seen by an account without rights": {
@@ -296,13 +304,27 @@ func TestWhatIsGivenIsNotAskedFor(t *testing.T) {
 		require.NoError(t, err)
 		return got
 	}
-	got := ask(everything, detect.Options{Backend: "application", CredentialsNamespace: "mine", PublishURL: "http://publisher/publish"})
+	got := ask(everything, detect.Options{Backend: "application", CredentialsNamespace: "mine", PublishURL: "http://publisher/publish",
+		GatewayURL: "http://localhost:8080/", Subscriptions: "v1alpha2", EventPrefix: "mine"})
+	assert.Equal(t, "http://localhost:8080", got.Gateway)
+	assert.Equal(t, "v1alpha2", got.Subscriptions)
+	assert.Equal(t, "mine", got.EventPrefix)
+	assert.Equal(t, "http://publisher", got.Publish.Host())
+	for _, finding := range got.Findings {
+		assert.Contains(t, []string{"it was asked for", "it was given"}, finding.Why, finding.What)
+	}
+	assert.Empty(t, ask(everything, detect.Options{Backend: "application", Subscriptions: "none"}).Subscriptions)
 	assert.Equal(t, "application", got.Backend)
 	assert.Equal(t, "mine", got.CredentialsNamespace)
 	assert.Equal(t, detect.Publish{Kind: "kyma", URL: "http://publisher/publish"}, got.Publish)
 	assert.Contains(t, got.Findings, registration.Detection{What: "backend", Value: "application", Why: "it was asked for"})
 
+	got = ask(nil, detect.Options{RegistryURL: "http://localhost:8081/shop/v1/metadata", GatewayURL: "http://localhost:8080", Subscriptions: "v1alpha1", PublishURL: "http://localhost/publish"})
+	assert.Equal(t, "http://localhost:8080", got.Gateway, "what is given needs no cluster")
+	assert.Equal(t, "v1alpha1", got.Subscriptions)
+	assert.Equal(t, "http://localhost", got.Publish.Host())
 	got = ask(nil, detect.Options{RegistryURL: "http://localhost:8081/shop/v1/metadata"})
+	assert.Empty(t, got.Publish.Host())
 	assert.Equal(t, "application-registry", got.Backend)
 	assert.Equal(t, "http://localhost:8081/shop/v1/metadata", got.RegistryURL)
 
@@ -345,6 +367,24 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			assert.Equal(t, test.permanent, errors.As(err, &config))
 		})
 	}
+}
+
+// Triggers count where Kyma brings its events by them.
+func TestKnativeIsSaid(t *testing.T) {
+	t.Parallel()
+	cluster := served{resources: map[string][]string{applications: {"applications"}, oldEvents: {"subscriptions"}, "eventing.knative.dev/v1": {"triggers"}}, objects: map[string]string{registryName: "{}"}}
+	why := func() map[string]string {
+		got, err := detect.Run(t.Context(), cluster, detect.Options{Application: "shop", HTTP: client(registry{status: 200})})
+		require.NoError(t, err)
+		said := map[string]string{}
+		for _, finding := range got.Findings {
+			said[finding.What] = finding.Value
+		}
+		return said
+	}
+	assert.Equal(t, "counted", why()["triggers"])
+	cluster.resources[newEvents] = []string{"subscriptions"}
+	assert.NotContains(t, why(), "triggers", "a Knative of one's own beside a younger Kyma")
 }
 
 func TestSimulatedClustersAreRecognised(t *testing.T) {

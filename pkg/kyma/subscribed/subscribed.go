@@ -1,10 +1,12 @@
 // Package subscribed finds out which event types of an Application somebody in the cluster subscribes to:
-// from the Subscriptions themselves, in all three forms that Kyma has had, or from the publisher.
+// from the Subscriptions themselves, in all three forms that Kyma has had, from Knative's Triggers, or from the
+// publisher.
 package subscribed
 
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,12 +36,21 @@ type Type struct {
 	// Merged says that Kyma compares it in the prefixed form, in which "Order.Item.Created.v1" and
 	// "OrderItem.Created.v1" are the same.
 	Merged bool
+	// AnyVersion says that Name is wanted whatever its version is; Any, that all types are.
+	AnyVersion, Any bool
 	// Ready says that its Subscription receives events already.
 	Ready bool
 }
 
 // Matches says whether events of a full type, such as "Order.Created.v1", go to the subscriber.
 func (t Type) Matches(full string) bool {
+	switch {
+	case t.Any:
+		return true
+	case t.AnyVersion:
+		name, _ := event.SplitType(full)
+		return t.Name == name || t.Name == full
+	}
 	return t.Name == full || t.Merged && merge(t.Name) == merge(full)
 }
 
@@ -82,26 +93,48 @@ type Resources struct {
 	Cluster Cluster
 	// Application is the source of the events.
 	Application string
+	// Version is that of the Subscriptions, where it is known; empty means that the cluster is asked.
+	Version string
 	// Prefix is what prefixed types begin with; empty means DefaultPrefix.
 	Prefix string
 }
 
 // Types returns the types of the Application that are subscribed to. The error wraps ErrUnknown where the
-// cluster has no Subscriptions at all.
+// cluster has neither Subscriptions nor Triggers.
 func (r Resources) Types(ctx context.Context) ([]Type, error) {
-	versions, err := r.Cluster.Versions(ctx, eventingGroup)
+	version := r.Version
+	if version == "" {
+		versions, err := r.Cluster.Versions(ctx, eventingGroup)
+		if err != nil {
+			return nil, err
+		}
+		version = newest(versions, "v1alpha2", "v1alpha1")
+	}
+	triggers, err := r.triggerVersion(ctx, version)
 	if err != nil {
 		return nil, err
 	}
-	version := newest(versions)
-	if version == "" {
+	if version == "" && triggers == "" {
 		return nil, ErrUnknown
 	}
-	subscriptions, err := r.Cluster.List(ctx, kube.Ref{Resource: schema.GroupVersionResource{Group: eventingGroup, Version: version, Resource: "subscriptions"}}, "")
+	source, err := r.source(ctx)
 	if err != nil {
 		return nil, err
 	}
-	source, err := r.source(ctx)
+	types, err := r.ofSubscriptions(ctx, version, source)
+	if err != nil || triggers == "" {
+		return types, err
+	}
+	more, err := r.ofTriggers(ctx, triggers)
+	return append(types, more...), err
+}
+
+// ofSubscriptions reads the Subscriptions of a version; there are none where it is empty.
+func (r Resources) ofSubscriptions(ctx context.Context, version, source string) ([]Type, error) {
+	if version == "" {
+		return nil, nil
+	}
+	subscriptions, err := r.Cluster.List(ctx, kube.Ref{Resource: schema.GroupVersionResource{Group: eventingGroup, Version: version, Resource: "subscriptions"}}, "")
 	if err != nil {
 		return nil, err
 	}
@@ -112,13 +145,11 @@ func (r Resources) Types(ctx context.Context) ([]Type, error) {
 	return types, nil
 }
 
-// newest is the newest version that this package understands.
-func newest(versions []string) string {
-	for _, known := range []string{"v1alpha2", "v1alpha1"} {
-		for _, version := range versions {
-			if version == known {
-				return known
-			}
+// newest is the first of the known versions that is served.
+func newest(served []string, known ...string) string {
+	for _, version := range known {
+		if slices.Contains(served, version) {
+			return version
 		}
 	}
 	return ""

@@ -1,6 +1,7 @@
 package subscribed_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
 	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/kube"
@@ -83,6 +85,79 @@ func TestOlderSubscriptions(t *testing.T) {
 	assert.ElementsMatch(t, []subscribed.Type{
 		{Name: "Order.Created.v1", Merged: true, Ready: true}, {Name: "Order.Item.Added.v1", Merged: true, Ready: true}, {Name: "order.changed.v2", Ready: true},
 	}, types)
+}
+
+// In Kyma 1.11 to 1.22 workloads subscribe by Triggers. Since 2.12, those of a Knative of one's own get nothing of Kyma's.
+func TestTriggers(t *testing.T) {
+	t.Parallel()
+	server, err := kubetest.New(simulator.KymaOptions{Generation: simulator.Old, Knative: true, Applications: []string{"my-shop"}, Namespaces: []string{"apps"}})
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	client, err := kube.NewForConfig(server.Config(), kube.Options{})
+	require.NoError(t, err)
+	resources := subscribed.Resources{Cluster: client, Application: "my-shop"}
+	trigger := func(name, spec string) {
+		require.NoError(t, server.Put("/apis/eventing.knative.dev/v1alpha1/namespaces/apps/triggers/"+name,
+			`{"apiVersion": "eventing.knative.dev/v1alpha1", "kind": "Trigger", "spec": `+spec+`}`))
+	}
+	trigger("one", `{"filter": {"attributes": {"source": "my-shop", "type": "Order.Created", "eventtypeversion": "v1"}}}`)
+	trigger("all-versions", `{"filter": {"attributes": {"source": "my-shop", "type": "Order.Paid"}}}`)
+	trigger("first-form", `{"filter": {"sourceAndType": {"source": "Any", "type": "Order.Sent"}}}`)
+	trigger("another", `{"filter": {"attributes": {"source": "other", "type": "Order.Deleted", "eventtypeversion": "v1"}}}`)
+	put(t, server, "v1alpha1", "event-bus", `{"event_type": "order.changed", "event_type_version": "v2", "source_id": "my-shop", "endpoint": "http://a.apps"}`)
+
+	types, err := resources.Types(t.Context())
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []subscribed.Type{
+		{Name: "Order.Created.v1", Ready: true}, {Name: "Order.Paid", AnyVersion: true, Ready: true}, {Name: "Order.Sent", AnyVersion: true, Ready: true},
+		{Name: "order.changed.v2", Ready: true},
+	}, types)
+	known := []string{"Order.Created.v1", "Order.Created.v2", "Order.Paid.v1", "Order.Sent.v3", "Order.Deleted.v1"}
+	assert.Equal(t, []string{"Order.Created.v1", "Order.Paid.v1", "Order.Sent.v3"}, subscribed.Select(types, known, true))
+
+	trigger("everything", `{"broker": "default"}`)
+	types, err = resources.Types(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, known, subscribed.Select(types, known, true), "without a filter all events pass")
+
+	resources.Version = "v1alpha2"
+	_, err = resources.Types(t.Context())
+	require.Error(t, err, "the version that was given is asked for")
+
+	resources.Version = ""
+	server.SetFault(func(call kubetest.Call, _ bool) http.HandlerFunc {
+		if strings.HasSuffix(call.Path, "/triggers") {
+			return kubetest.Status(403, "Forbidden", "no")
+		}
+		return nil
+	})
+	_, err = resources.Types(t.Context())
+	require.ErrorContains(t, err, "this account may not list triggers", "half an answer is none")
+}
+
+// What is not ready gets no events yet.
+func TestTriggersThatAreNotReady(t *testing.T) {
+	t.Parallel()
+	server, err := kubetest.New(simulator.KymaOptions{Generation: simulator.Old, Knative: true, Namespaces: []string{"apps"}})
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	require.NoError(t, server.Kyma().Subscribe("apps", "mail", "my-shop", "Order.Created.v1"))
+	client, err := kube.NewForConfig(server.Config(), kube.Options{})
+	require.NoError(t, err)
+	types, err := subscribed.Resources{Cluster: pending{client}, Application: "my-shop"}.Types(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []subscribed.Type{{Name: "Order.Created.v1"}}, types)
+}
+
+// pending is a cluster whose objects nobody has looked at yet.
+type pending struct{ subscribed.Cluster }
+
+func (p pending) List(ctx context.Context, ref kube.Ref, selector string) ([]unstructured.Unstructured, error) {
+	objects, err := p.Cluster.List(ctx, ref, selector)
+	for i := range objects {
+		delete(objects[i].Object, "status")
+	}
+	return objects, err
 }
 
 func TestClusterThatDoesNotSay(t *testing.T) {
