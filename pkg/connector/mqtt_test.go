@@ -14,10 +14,10 @@ import (
 // TestLoadChecksMQTTAndTokens damages a definition with MQTT and a token endpoint one line at a time.
 func TestLoadChecksMQTTAndTokens(t *testing.T) {
 	t.Parallel()
-	const draft = "testdata/drafts/marketing"
-	data, err := os.ReadFile(draft + "/connector.yaml")
+	const files = "../../charts/marketing-connector/files"
+	data, err := os.ReadFile(files + "/connector.yaml")
 	require.NoError(t, err)
-	catalog, err := os.ReadFile(draft + "/events/asyncapi.yaml")
+	catalog, err := os.ReadFile(files + "/events/asyncapi.yaml")
 	require.NoError(t, err)
 	const keys = `signingKey: [=param("token_signing_key"), =param("previous_token_signing_key")]`
 	for name, tc := range map[string]struct{ old, new, want string }{

@@ -38,7 +38,7 @@ func TestWhatIsNotSignedChoosesNothing(t *testing.T) {
 	t.Parallel()
 	t.Run("topic of a form", func(t *testing.T) {
 		t.Parallel()
-		_, _, m := draft(t, "qualtrics")
+		_, _, m := connectorOf(t, "qualtrics")
 		samples := signed(t, "qualtrics")
 		for _, s := range samples {
 			form, err := url.ParseQuery(string(s.Request.Body))
@@ -56,7 +56,7 @@ func TestWhatIsNotSignedChoosesNothing(t *testing.T) {
 	})
 	t.Run("event in a header", func(t *testing.T) {
 		t.Parallel()
-		_, _, m := draft(t, "github")
+		_, _, m := connectorOf(t, "github")
 		samples := signed(t, "github")
 		for _, s := range samples {
 			for _, other := range samples {
@@ -76,7 +76,7 @@ func TestWhatIsNotSignedChoosesNothing(t *testing.T) {
 // TestLargePayloadIsCutToWhatKymaTakes: the rest can be read from the API.
 func TestLargePayloadIsCutToWhatKymaTakes(t *testing.T) {
 	t.Parallel()
-	d, _, m := draft(t, "github")
+	d, _, m := connectorOf(t, "github")
 	_, dir := files("github")
 	data, err := os.ReadFile(dir + "push.http")
 	require.NoError(t, err)

@@ -35,16 +35,7 @@ func TestSamples(t *testing.T) {
 			testSamples(t, filepath.Join(dir, "../files"), dir)
 		})
 	}
-	for _, dir := range samplesIn(t, drafts+"*/samples") {
-		t.Run("draft-"+filepath.Base(filepath.Dir(dir)), func(t *testing.T) {
-			t.Parallel()
-			testSamples(t, filepath.Dir(dir), dir)
-		})
-	}
 }
-
-// drafts are definitions of systems that are to become connectors.
-const drafts = "../connector/testdata/drafts/"
 
 func samplesIn(t *testing.T, pattern string) []string {
 	t.Helper()

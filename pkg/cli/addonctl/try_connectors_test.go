@@ -18,6 +18,7 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox"
+	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/sample"
 	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
 )
 
@@ -115,25 +116,74 @@ func newTrialWith(t *testing.T, addon string, changes map[string]string) *sandbo
 	return trial
 }
 
-// Each simulated system demands what the real one does.
+// Each simulated system demands what the real one does: with any other secret than the form's, a trial fails and names
+// the field.
 func TestTryConnectorsWithAWrongSecret(t *testing.T) {
 	t.Parallel()
-	for addon, parameter := range map[string]string{
-		"qualtrics-connector":      "api_key",
-		"github-connector":         "token",
-		"litmos-connector":         "apikey",
-		"openconnectors-connector": "user_secret",
-		"cdp-connector":            "secret",
-	} {
+	for _, addon := range connectors(t) {
+		d, err := connector.Load(os.DirFS(filepath.Join("../../../charts", addon, "files")))
+		require.NoError(t, err)
+		params, err := d.ReadParams(filepath.Join("../../../charts", addon, "samples/params.yaml"))
+		require.NoError(t, err)
+		auth, err := d.SelectAuth(d.System.Auth, params)
+		require.NoError(t, err)
+		secrets := slices.DeleteFunc(auth.Parameters(), func(name string) bool { return d.Parameters[name].Kind != connector.KindSecret })
+		require.NotEmpty(t, secrets, addon)
+		for _, parameter := range secrets {
+			t.Run(addon+"/"+parameter, func(t *testing.T) {
+				t.Parallel()
+				trial := newTrialWith(t, addon, nil)
+				trial.Parameters[parameter] = "another" // the system's, which is not what the form was filled in with
+				report := sandbox.Try(t.Context(), *trial)
+				assert.False(t, report.OK)
+				assert.Regexp(t, `(the system refuses the credentials|the user may not call it) \(next: .* the parameters? .*"`+parameter+`"`, strings.Join(report.Problems, "\n"))
+			})
+		}
+	}
+}
+
+// A sender with another secret than the gateway's is refused, by every connector.
+func TestTryConnectorsWithAWrongSender(t *testing.T) {
+	t.Parallel()
+	secrets := map[string][]string{
+		"c4c-connector":            {"event_password"},
+		"cdp-connector":            {"action_password"},
+		"github-connector":         {"secret"},
+		"litmos-connector":         {"event_password", "event_token"},
+		"marketing-connector":      {"oauth_client_secret"},
+		"openconnectors-connector": {"signature_key"},
+		"qualtrics-connector":      {"shared_key"},
+	}
+	for _, addon := range connectors(t) {
 		t.Run(addon, func(t *testing.T) {
 			t.Parallel()
+			require.NotEmpty(t, secrets[addon])
 			trial := newTrialWith(t, addon, nil)
-			trial.Parameters[parameter] = "another" // the system's, which is not what the form was filled in with
+			for _, name := range secrets[addon] {
+				require.NotEmpty(t, trial.SampleParams[name])
+				trial.SampleParams[name] = strings.Repeat("another-secret", 3) // what the samples are not signed with, so that nobody signs them anew
+			}
+			accepted := slices.IndexFunc(trial.Samples, func(s sample.Sample) bool { return s.Golden.Outcome == sample.Accepted })
+			require.GreaterOrEqual(t, accepted, 0)
+			trial.Samples = trial.Samples[accepted : accepted+1] // more failures would shut out the system, too
 			report := sandbox.Try(t.Context(), *trial)
 			assert.False(t, report.OK)
-			assert.Regexp(t, `(the system refuses the credentials|the user may not call it) \(next: .* the parameters? .*"`+parameter+`"`, strings.Join(report.Problems, "\n"))
+			assert.Contains(t, strings.Join(report.Problems, "\n"), "401")
+			assert.Zero(t, report.Events.Delivered)
 		})
 	}
+}
+
+// connectors are the add-ons that charts/ has.
+func connectors(t *testing.T) []string {
+	t.Helper()
+	charts, err := filepath.Glob("../../../charts/*-connector")
+	require.NoError(t, err)
+	require.NotEmpty(t, charts)
+	for i := range charts {
+		charts[i] = filepath.Base(charts[i])
+	}
+	return charts
 }
 
 // privateKey is an RSA key in PEM form.

@@ -24,8 +24,8 @@ import (
 
 // A definition whose events come by MQTT, and what its samples/params.yaml says.
 const (
-	marketing       = "../../connector/testdata/drafts/marketing/connector.yaml"
-	marketingParams = "../../connector/testdata/drafts/marketing/samples/params.yaml"
+	marketing       = charts + "/marketing-connector/files/connector.yaml"
+	marketingParams = charts + "/marketing-connector/samples/params.yaml"
 
 	mqttHost, tokenHost    = "mqtt.kyma.example.com", "auth.kyma.example.com"
 	clientID, clientSecret = "kyma", "sample-client-secret"
@@ -336,7 +336,7 @@ func TestBadHostsAreNamed(t *testing.T) {
 		{"unknown name", []string{"--params", marketingParams, "--hosts", "mqqt=x.example.com"}, `--hosts "mqqt=x.example.com": want NAME=HOST, where NAME is one of: mqtt, mqtt-token`},
 		{"no host", []string{"--params", marketingParams, "--hosts", "mqtt="}, `--hosts "mqtt=": the host is empty`},
 		{"no signing key", []string{"--params", without("token_signing_key")}, `"token_signing_key"`},
-		{"short signing key", []string{"--params", with("token_signing_key", "top-secret-but-short")}, "signingKey is shorter than 32 bytes"},
+		{"short signing key", []string{"--params", with("token_signing_key", "top-secret-but-short")}, "want a value that matches .{32,}"},
 		{"no client secret", []string{"--params", without("oauth_client_secret")}, `"oauth_client_secret"`},
 	} {
 		for _, command := range []string{"check", "serve"} {

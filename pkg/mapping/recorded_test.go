@@ -21,20 +21,13 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/sample"
 )
 
-// files are where a system's definition and its samples are: in its chart or, before there is one, in its draft.
+// files are where a system's definition and its samples are.
 func files(name string) (definition, samples string) {
-	if chart := "../../charts/" + name + "-connector/"; exists(chart) {
-		return chart + "files", chart + "samples/"
-	}
-	return drafts + name, drafts + name + "/samples/"
+	chart := "../../charts/" + name + "-connector/"
+	return chart + "files", chart + "samples/"
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-func draft(t *testing.T, name string) (*connector.Definition, *connector.Params, *mapping.Mapper) {
+func connectorOf(t *testing.T, name string) (*connector.Definition, *connector.Params, *mapping.Mapper) {
 	t.Helper()
 	definition, samples := files(name)
 	d, err := connector.Load(os.DirFS(definition))
@@ -61,7 +54,7 @@ func TestSignedExpressions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, _, m := draft(t, name)
+			d, _, m := connectorOf(t, name)
 			_, samples := files(name)
 			data, err := os.ReadFile(samples + tc.sample + ".http")
 			require.NoError(t, err)
@@ -92,7 +85,7 @@ func TestSignedExpressions(t *testing.T) {
 
 func TestMapMQTT(t *testing.T) {
 	t.Parallel()
-	_, _, m := draft(t, "marketing")
+	_, _, m := connectorOf(t, "marketing")
 	for name, tc := range map[string]struct {
 		body, kind, id, subject string
 		at                      time.Time

@@ -3,6 +3,7 @@ package connector_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,16 +12,19 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 )
 
-// TestDraftsLoad: one schema carries systems that differ in everything. The drafts become connectors.
-func TestDraftsLoad(t *testing.T) {
+// charts are where the definitions of the connectors are.
+const charts = "../../charts/"
+
+// TestConnectorsLoad: one schema carries systems that differ in everything.
+func TestConnectorsLoad(t *testing.T) {
 	t.Parallel()
-	drafts, err := filepath.Glob("testdata/drafts/*")
+	dirs, err := filepath.Glob(charts + "*-connector")
 	require.NoError(t, err)
-	require.NotEmpty(t, drafts)
-	for _, dir := range drafts {
+	require.NotEmpty(t, dirs)
+	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			t.Parallel()
-			d, err := connector.Load(os.DirFS(dir))
+			d, err := connector.Load(os.DirFS(filepath.Join(dir, "files")))
 			require.NoError(t, err)
 			params, err := d.ReadParams(filepath.Join(dir, "samples/params.yaml"))
 			require.NoError(t, err)
@@ -29,17 +33,18 @@ func TestDraftsLoad(t *testing.T) {
 			assert.NotEmpty(t, auth.Parameters())
 			application, err := d.Application.Text(params.Input())
 			require.NoError(t, err)
-			assert.Equal(t, filepath.Base(dir), application)
+			assert.Equal(t, strings.TrimSuffix(filepath.Base(dir), "-connector"), application)
 			assert.NotEmpty(t, d.EventTypes())
 		})
 	}
 }
 
-func TestDraftAlternativesOfAuth(t *testing.T) {
+func TestAlternativesOfAuth(t *testing.T) {
 	t.Parallel()
-	d, err := connector.Load(os.DirFS("testdata/drafts/cdp"))
+	const dir = charts + "cdp-connector/"
+	d, err := connector.Load(os.DirFS(dir + "files"))
 	require.NoError(t, err)
-	values, err := d.ReadValues("testdata/drafts/cdp/samples/params.yaml")
+	values, err := d.ReadValues(dir + "samples/params.yaml")
 	require.NoError(t, err)
 	params, err := d.ResolveParams(values)
 	require.NoError(t, err)
@@ -59,21 +64,26 @@ func TestDraftAlternativesOfAuth(t *testing.T) {
 	assert.Equal(t, []string{"order.created.v1", "order.paid.v1"}, types)
 }
 
-func TestDraftWebhookRequests(t *testing.T) {
+func TestRequestOfAWebhook(t *testing.T) {
 	t.Parallel()
-	d, err := connector.Load(os.DirFS("testdata/drafts/openconnectors"))
+	const dir = charts + "openconnectors-connector/"
+	d, err := connector.Load(os.DirFS(dir + "files"))
 	require.NoError(t, err)
-	params, err := d.ReadParams("testdata/drafts/openconnectors/samples/params.yaml")
+	values, err := d.ReadValues(dir + "samples/params.yaml")
+	require.NoError(t, err)
+	values["poller_configuration"] = `{"hubspotcrm": {"contacts": {"url": "/contacts", "idField": "id"}}}`
+	params, err := d.ResolveParams(values)
 	require.NoError(t, err)
 	in := params.Input()
-	in.Item = []byte(`{"id":164195,"name":"my-hubspot","token":"element-token","element":{"name":"HubSpot"}}`)
+	in.Item = []byte(`{"id":164195,"name":"my-hubspot","token":"element-token","element":{"name":"HubSpot","key":"hubspotcrm"}}`)
 	in.Vars = map[string]string{"callback": "https://gateway.kyma.example.com/openconnectors", "id": "164195"}
-	method, path := d.Webhooks[0].Create.Method()
+	create := d.Webhooks[1].Create
+	method, path := create.Method()
 	assert.Equal(t, "PATCH", method)
 	text, err := path.Text(in)
 	require.NoError(t, err)
 	assert.Equal(t, "/instances/164195", text)
-	body, err := d.Webhooks[0].Create.JSON.JSON(in)
+	body, err := create.JSON.JSON(in)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"configuration":{
 		"event.notification.enabled": true,
