@@ -17,6 +17,9 @@ type Answer struct {
 	Events []string
 	// Error says what is wrong. It holds neither secrets nor payload.
 	Error string
+	// Withheld says that there is an event, and that it is neither published nor kept: the target would
+	// never take it. A transport that can only acknowledge or not must not acknowledge it.
+	Withheld bool
 	// RetryAfter is when to come again, for outcomes that are worth it.
 	RetryAfter time.Duration
 	// Challenge is the value of WWW-Authenticate, if any.

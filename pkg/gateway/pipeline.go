@@ -268,9 +268,9 @@ func (p *Pipeline) notTaken(err error) Answer {
 
 func unpublishable(err *PublishError) Answer {
 	if err.Reason == ReasonTooLarge {
-		return Answer{Outcome: TooLarge, Error: err.Error()}
+		return Answer{Outcome: TooLarge, Withheld: true, Error: err.Error()}
 	}
-	return Answer{Outcome: Rejected, Error: err.Error()}
+	return Answer{Outcome: Rejected, Withheld: true, Error: err.Error()}
 }
 
 // traceParent is the W3C trace context that came with the delivery, if it is well-formed.

@@ -79,8 +79,8 @@ func TestWhatIsRefusedForNowComesAgain(t *testing.T) {
 	}
 }
 
-// TestWhatCanNeverSucceedIsAcknowledged: its client would repeat it for ever.
-func TestWhatCanNeverSucceedIsAcknowledged(t *testing.T) {
+// TestWhatCanNeverBecomeAnEventIsAcknowledged: its client would repeat it for ever.
+func TestWhatCanNeverBecomeAnEventIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, nil)
 	c, _ := s.client(t, "system", nil)
@@ -148,4 +148,25 @@ func TestAClientThatComesBackReplacesItself(t *testing.T) {
 	wait(t, other.Publish("topic", 1, false, "another"))
 	s.awaits(t, `sessions_ended_total{route="mqtt",reason="taken_over"}`, "1")
 	require.Eventually(t, func() bool { return s.handler.Sessions() == 2 }, patience, time.Millisecond)
+}
+
+// TestAnEventThatIsNowhereIsNotAcknowledged: nothing is kept, and the target will never take it. Its client
+// hears of it in the only way there is.
+func TestAnEventThatIsNowhereIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	for _, qos := range []byte{1, 2} {
+		t.Run(fmt.Sprintf("quality %d", qos), func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, nil)
+			refused := &gateway.PublishError{Reason: gateway.ReasonInvalid, Permanent: true, Detail: "no such type"}
+			var once sync.Once
+			s.decide(func(*gateway.Record) (err error) { once.Do(func() { err = refused }); return err })
+			c, _ := s.client(t, "system", nil)
+			connect(t, c)
+			wait(t, c.Publish("topic", qos, false, "message"))
+			s.awaits(t, `deliveries_total{route="mqtt",outcome="accepted"}`, "1")
+			s.awaits(t, `sessions_ended_total{route="mqtt",reason="refused"}`, "1")
+			assert.Equal(t, []string{"message", "message"}, s.bodies(), "repeated, and taken once the target does")
+		})
+	}
 }

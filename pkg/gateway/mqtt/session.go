@@ -31,6 +31,7 @@ var (
 	endExpired      = &ending{"expired", websocket.StatusPolicyViolation, "the token has expired: get a new one and connect again"}
 	endUnauthorized = &ending{"unauthorized", websocket.StatusPolicyViolation, "the credentials are not accepted any more: connect again with new ones"}
 	endUnavailable  = &ending{"unavailable", websocket.StatusTryAgainLater, "the message cannot be taken at the moment: connect again and repeat it"}
+	endRefused      = &ending{"refused", websocket.StatusPolicyViolation, "the target refuses the event, and nothing is kept here"}
 	endTooLarge     = &ending{"too_large", websocket.StatusMessageTooBig, errTooLarge.Error()}
 	endQoS          = &ending{"qos", websocket.StatusPolicyViolation, "this quality of service is not taken"}
 	endVersion      = &ending{"version", websocket.StatusProtocolError, errVersion.Error()}
@@ -247,7 +248,10 @@ func (s *session) publish(ctx context.Context, p *packet) *ending {
 	switch answer.Outcome {
 	case gateway.Accepted, gateway.Duplicate, gateway.Ignored, gateway.DeadLettered:
 	case gateway.Rejected, gateway.Malformed, gateway.Unknown, gateway.TooLarge, gateway.Unsupported:
-		// It will never succeed, and would be repeated for ever.
+		// What is no event never will be one, and would be repeated for ever.
+		if answer.Withheld && p.FixedHeader.Qos > 0 {
+			return endRefused
+		}
 	case gateway.Refused, gateway.Limited:
 		return endUnauthorized
 	default:
