@@ -101,6 +101,10 @@ type Disk struct {
 	lastDead uint64
 	lastIDs  uint64
 	expired  time.Time
+	pending  []settled // what is done with and not yet written
+	doubt    *doubt
+
+	reading sync.RWMutex
 
 	queue *queue
 

@@ -151,22 +151,20 @@ func (q *queue) drainBack() {
 // read loads records from the cursor on; false means that there are no more.
 func (q *queue) read() bool {
 	more := false
-	err := guard(func() error {
-		return q.disk.db.View(func(tx *bolt.Tx) error {
-			events, partly := tx.Bucket(bucketEvents).Cursor(), tx.Bucket(bucketProgress)
-			n, bytes := 0, 0
-			for k, v := events.Seek(keyBytes(q.cursor)); k != nil; k, v = events.Next() {
-				if n == readAhead || bytes >= readAheadBytes {
-					more = true
-					return nil
-				}
-				n++
-				bytes += len(v)
-				q.add(keyNumber(k), v, partly.Get(k))
-				q.cursor = keyNumber(k) + 1
+	err := q.disk.view(func(tx *bolt.Tx) error {
+		events, partly := tx.Bucket(bucketEvents).Cursor(), tx.Bucket(bucketProgress)
+		n, bytes := 0, 0
+		for k, v := events.Seek(keyBytes(q.cursor)); k != nil; k, v = events.Next() {
+			if n == readAhead || bytes >= readAheadBytes {
+				more = true
+				return nil
 			}
-			return nil
-		})
+			n++
+			bytes += len(v)
+			q.add(keyNumber(k), v, partly.Get(k))
+			q.cursor = keyNumber(k) + 1
+		}
+		return nil
 	})
 	if err != nil {
 		q.disk.note(err)
@@ -252,11 +250,9 @@ func (q *queue) promote() {
 // reload reads an event's record again.
 func (q *queue) reload(h *held) {
 	var value []byte
-	err := guard(func() error {
-		return q.disk.db.View(func(tx *bolt.Tx) error {
-			value = append([]byte(nil), tx.Bucket(bucketEvents).Get(keyBytes(h.seq))...)
-			return nil
-		})
+	err := q.disk.view(func(tx *bolt.Tx) error {
+		value = append([]byte(nil), tx.Bucket(bucketEvents).Get(keyBytes(h.seq))...)
+		return nil
 	})
 	if err != nil {
 		q.disk.note(err)

@@ -53,7 +53,6 @@ type settled struct {
 // writeAll is the writer: the only one who changes the store.
 func (d *Disk) writeAll() {
 	defer close(d.ended)
-	var pending []settled
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	armed := false
@@ -73,16 +72,14 @@ func (d *Disk) writeAll() {
 			d.refuseWaiting()
 			<-d.queue.stopped
 			low := d.queue.low()
-			_ = d.transact(nil, append(pending, d.queue.takeSettled()...), low) // what fails is published again after the next start
+			d.pending = append(d.pending, d.queue.takeSettled()...)
+			_ = d.transact(nil, low) // what fails is published again after the next start
 			return
 		}
 		// In this order, what is older than low is settled in this transaction or was in an earlier one.
 		low := d.queue.low()
-		pending = append(pending, d.queue.takeSettled()...)
-		err := d.transact(batch, pending, low)
-		if err == nil {
-			pending = nil
-		}
+		d.pending = append(d.pending, d.queue.takeSettled()...)
+		err := d.transact(batch, low)
 		if armed = err != nil; armed {
 			timer.Reset(retryDelay)
 		} else {
@@ -128,17 +125,24 @@ type changes struct {
 	low                  uint64
 	seq, deadSeq, idsSeq uint64
 	expired, damaged     int
+	appended             bool // there is something new to publish
 }
 
-// transact does everything in one transaction. On an error nothing has changed.
-func (d *Disk) transact(batch []*write, pending []settled, low uint64) error {
+// transact does everything in one transaction: what was settled, and the batch. On an error nothing of it
+// counts, though the disk may have all of it: see resolve.
+func (d *Disk) transact(batch []*write, low uint64) error {
 	if p := d.problem.Load(); p != nil && errors.Is(*p, errStructure) {
 		return &gateway.UnavailableError{Reason: gateway.ReasonUnavailable, RetryAfter: time.Minute, Err: *p}
 	}
+	if err := d.resolve(); err != nil {
+		return d.failed(err)
+	}
 	c := changes{low: low, seq: d.lastSeq, deadSeq: d.lastDead, idsSeq: d.lastIDs}
+	number := 0
 	err := guard(func() error {
 		return d.db.Update(func(tx *bolt.Tx) error {
-			for _, s := range pending {
+			number = tx.ID()
+			for _, s := range d.pending {
 				if err := d.settle(tx, s, &c); err != nil {
 					return err
 				}
@@ -156,14 +160,27 @@ func (d *Disk) transact(batch []*write, pending []settled, low uint64) error {
 	// A number is never used again, also where it is not certain what the disk has of a failed write.
 	d.lastSeq, d.lastDead, d.lastIDs = c.seq, c.deadSeq, c.idsSeq
 	if err != nil {
-		d.note(err)
-		reason := gateway.ReasonUnavailable
-		if noSpace(err) {
-			reason = gateway.ReasonFull
-		}
-		return &gateway.UnavailableError{Reason: reason, RetryAfter: 10 * time.Second, Err: err}
+		d.doubt = &doubt{id: number, changes: c, settled: len(d.pending)}
+		return d.failed(err)
 	}
+	d.pending = nil
 	d.problem.Store(nil)
+	d.count(c)
+	return nil
+}
+
+// failed takes note of a transaction that failed.
+func (d *Disk) failed(err error) error {
+	d.note(err)
+	reason := gateway.ReasonUnavailable
+	if noSpace(err) {
+		reason = gateway.ReasonFull
+	}
+	return &gateway.UnavailableError{Reason: reason, RetryAfter: 10 * time.Second, Err: err}
+}
+
+// count does in memory what a transaction did on disk.
+func (d *Disk) count(c changes) {
 	for _, i := range c.added {
 		d.known[i] = struct{}{}
 	}
@@ -175,10 +192,51 @@ func (d *Disk) transact(batch []*write, pending []settled, low uint64) error {
 	d.bytes.Add(c.bytes)
 	d.o.Metrics.DeadLetterExpired(c.expired)
 	d.o.Metrics.Damaged(c.damaged)
-	if c.seq > 0 && len(batch) > 0 {
+	if c.appended {
 		d.queue.wake()
 	}
-	return nil
+}
+
+// doubt is a transaction that failed, perhaps after the file had all of it.
+type doubt struct {
+	id      int
+	changes changes
+	settled int // how much of what was settled it had
+}
+
+// resolve finds out what became of a transaction that failed. Where only the last step failed, the syncing of
+// the page that makes it count, the file has it, and whoever reads sees it: then it counts after all, as if
+// its sender had not been answered, so that a repetition meets a known event. Either way an empty transaction
+// goes first. Without it, what the disk has for certain would be the state before the doubt, and the next
+// transaction would write over pages that this state still needs after a loss of power.
+func (d *Disk) resolve() error {
+	if d.doubt == nil {
+		return nil
+	}
+	// Whoever still reads the state before must be done before its pages are used again.
+	d.reading.Lock()
+	d.reading.Unlock() //nolint:staticcheck // only the waiting counts
+	err := guard(func() error {
+		return d.db.Update(func(tx *bolt.Tx) error {
+			if tx.ID() > d.doubt.id {
+				d.pending = d.pending[d.doubt.settled:]
+				d.count(d.doubt.changes)
+			}
+			d.doubt = &doubt{id: tx.ID()}
+			return nil
+		})
+	})
+	if err == nil {
+		d.doubt = nil
+	}
+	return err
+}
+
+// view reads.
+func (d *Disk) view(read func(tx *bolt.Tx) error) error {
+	d.reading.RLock()
+	defer d.reading.RUnlock()
+	return guard(func() error { return d.db.View(read) })
 }
 
 // note remembers why the store cannot be used at the moment, or ever.
@@ -263,6 +321,7 @@ func (d *Disk) put(tx *bolt.Tx, w *write, c *changes) error {
 	}
 	c.seq++
 	c.records++
+	c.appended = true
 	c.bytes += size(value)
 	bucket := tx.Bucket(bucketEvents)
 	bucket.FillPercent = 1
@@ -400,18 +459,16 @@ func (d *Disk) List(_ context.Context, after string, limit int) ([]gateway.DeadL
 		}
 		start = n + 1
 	}
-	err := guard(func() error {
-		return d.db.View(func(tx *bolt.Tx) error {
-			cursor := tx.Bucket(bucketDead).Cursor()
-			for k, v := cursor.Seek(keyBytes(start)); k != nil && len(out) < limit; k, v = cursor.Next() {
-				letter, err := deadLetter(k, v)
-				if err != nil {
-					letter = damagedLetter(k)
-				}
-				out = append(out, letter)
+	err := d.view(func(tx *bolt.Tx) error {
+		cursor := tx.Bucket(bucketDead).Cursor()
+		for k, v := cursor.Seek(keyBytes(start)); k != nil && len(out) < limit; k, v = cursor.Next() {
+			letter, err := deadLetter(k, v)
+			if err != nil {
+				letter = damagedLetter(k)
 			}
-			return nil
-		})
+			out = append(out, letter)
+		}
+		return nil
 	})
 	return out, err
 }
@@ -422,15 +479,13 @@ func (d *Disk) Get(_ context.Context, name string) (letter gateway.DeadLetter, e
 	if err != nil {
 		return letter, err
 	}
-	err = guard(func() error {
-		return d.db.View(func(tx *bolt.Tx) error {
-			v := tx.Bucket(bucketDead).Get(keyBytes(n))
-			if v == nil {
-				return gateway.ErrNoDeadLetter
-			}
-			letter, err = deadLetter(keyBytes(n), v)
-			return err
-		})
+	err = d.view(func(tx *bolt.Tx) error {
+		v := tx.Bucket(bucketDead).Get(keyBytes(n))
+		if v == nil {
+			return gateway.ErrNoDeadLetter
+		}
+		letter, err = deadLetter(keyBytes(n), v)
+		return err
 	})
 	return letter, err
 }
