@@ -207,4 +207,8 @@ func (f *deliveryFlags) bind(flags *pflag.FlagSet) {
 	flags.IntVar(&f.Parallel, "parallel", 32, "publications at the same time (disk, jetstream)")
 	flags.IntVar(&f.MaxTries, "max-tries", 20, "how often an event may fail while others succeed; then it is a dead letter (disk, jetstream)")
 	flags.DurationVar(&f.MaxAge, "max-age", 72*time.Hour, "how long an event is repeated; then it is a dead letter (disk, jetstream)")
+	f.Backoff = gateway.DefaultBackoff()
+	flags.DurationVar(&f.Backoff.Base, "retry-wait", f.Backoff.Base, "longest wait before the first repetition; it doubles with every further one")
+	flags.DurationVar(&f.Backoff.Max, "retry-wait-max", f.Backoff.Max, "longest wait before any repetition")
+	flags.DurationVar(&f.Backoff.Full, "retry-wait-full", f.Backoff.Full, "longest wait before the first repetition after the target had no space (507)")
 }

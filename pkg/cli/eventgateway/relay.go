@@ -96,7 +96,7 @@ func (o *serveOptions) newWayOut(ctx context.Context, s *setup, set *telemetry.M
 
 func (o *serveOptions) addRelay(ctx context.Context, w *wayOut, s *setup, r *relay.Relay, set *telemetry.Metrics, logger *slog.Logger) error {
 	metrics := relayMetrics(set, r.Name())
-	gate := gateway.NewGate(gateThreshold, gateway.DefaultBackoff())
+	gate := gateway.NewGate(gateThreshold, o.delivery.Backoff)
 	metrics.WatchGate(gate)
 	w.closers = append(w.closers, r)
 	kept, err := o.openBuffer(s, r.Name(), r, gate, metrics, relayBudget, logger)

@@ -122,7 +122,7 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 		return nil, cli.Config(err)
 	}
 	metrics := gateway.NewMetrics(set)
-	gate := gateway.NewGate(gateThreshold, gateway.DefaultBackoff())
+	gate := gateway.NewGate(gateThreshold, o.delivery.Backoff)
 	metrics.WatchGate(gate)
 
 	kept, err := o.openBuffer(s, "", target, gate, metrics, 0, logger)
