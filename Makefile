@@ -59,6 +59,11 @@ test: ## Unit, contract, golden, story and integration tests, and the charts und
 	$(GO) test -race ./...
 	@for module in scripts/images/ test/helm-compat/*/; do echo "$$module"; $(GO) -C $$module test -count=1 ./... || exit 1; done
 
+# In the package's own directory, so that the table of figures is shown.
+.PHONY: chaos
+chaos: ## Kill the gateway 300 times and break everything around it, and count every event (about 10 minutes)
+	CHAOS_KILLS=200 CHAOS_EVENTS=300 $(GO) -C test/chaos test -count=1 -timeout 60m -parallel 6
+
 .PHONY: verify
 verify: build bin/tools/golangci-lint ## Lint, formatting, add-on rules and generated files
 	bin/tools/golangci-lint run ./...

@@ -1,0 +1,201 @@
+package ledger
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Behaviour is how a Target treats a request.
+type Behaviour struct {
+	// Take notes the event, whatever is answered.
+	Take bool
+	// Status is the answer.
+	Status int
+	// RetryAfter, in seconds, is sent with it.
+	RetryAfter int
+	// Hang answers nothing until the behaviour changes or the caller goes away.
+	Hang bool
+	// Reset cuts the connection off.
+	Reset bool
+}
+
+// Good takes everything.
+func Good() Behaviour { return Behaviour{Take: true, Status: http.StatusNoContent} }
+
+// Arrival is an event at the target.
+type Arrival struct {
+	At time.Time
+	// Epoch is the ledger's at that time.
+	Epoch int
+	// Answered says that the target told the gateway that it has the event.
+	Answered bool
+	// Intact says that the payload is the one that was offered.
+	Intact bool
+}
+
+// String is for the report's reader.
+func (a Arrival) String() string {
+	return fmt.Sprintf("%s epoch %d answered %t", a.At.Format("04:05.000"), a.Epoch, a.Answered)
+}
+
+// Target takes CloudEvents in binary mode and notes every one.
+type Target struct {
+	ledger *Ledger
+
+	mu         sync.Mutex
+	arrivals   map[string][]*Arrival
+	order      []string
+	seen       int
+	behaviours []Behaviour
+	changed    chan struct{}
+	address    string
+	server     *httptest.Server
+}
+
+// NewTarget starts a target that takes everything.
+func NewTarget(l *Ledger) (*Target, error) {
+	t := &Target{ledger: l, arrivals: map[string][]*Arrival{}, behaviours: []Behaviour{Good()}, changed: make(chan struct{}), address: "127.0.0.1:0"}
+	return t, t.Up()
+}
+
+// Up opens the target, at the address that it had before.
+func (t *Target) Up() error {
+	listener, err := net.Listen("tcp", t.address)
+	if err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
+	t.address = listener.Addr().String()
+	t.server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.HandlerFunc(t.serve)}} //nolint:gosec // a test's own server
+	t.server.Start()
+	return nil
+}
+
+// Down closes the target: connections to it are refused.
+func (t *Target) Down() {
+	t.server.CloseClientConnections()
+	t.server.Close()
+}
+
+// Close ends the target for good.
+func (t *Target) Close() {
+	t.Behave(Good())
+	t.Down()
+}
+
+// URL is the target's address.
+func (t *Target) URL() string { return "http://" + t.address }
+
+// Behave changes how requests are treated from now on: each by one of the behaviours, at random.
+func (t *Target) Behave(b ...Behaviour) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.behaviours = b
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+func (t *Target) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	id := r.Header.Get("Ce-Id")
+	t.mu.Lock()
+	b, changed := t.behaviours[rand.IntN(len(t.behaviours))], t.changed
+	t.seen++
+	t.mu.Unlock()
+	var a *Arrival
+	if b.Take {
+		a = &Arrival{At: time.Now(), Epoch: t.ledger.Epoch(), Intact: Intact(id, body)}
+		t.mu.Lock()
+		t.arrivals[id] = append(t.arrivals[id], a)
+		t.order = append(t.order, id)
+		t.mu.Unlock()
+	}
+	switch {
+	case b.Hang:
+		select {
+		case <-r.Context().Done():
+		case <-changed:
+		}
+		reset(w)
+	case b.Reset:
+		reset(w)
+	default:
+		if b.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(b.RetryAfter))
+		}
+		w.WriteHeader(b.Status)
+		if a == nil || b.Status >= 300 || http.NewResponseController(w).Flush() != nil || r.Context().Err() != nil {
+			return // nobody hears that it was taken
+		}
+		t.mu.Lock()
+		a.Answered = true
+		t.mu.Unlock()
+	}
+}
+
+// reset makes the other side's connection fail.
+func reset(w http.ResponseWriter) {
+	hijacker, ok := w.(http.Hijacker)
+	if !ok {
+		return
+	}
+	conn, _, err := hijacker.Hijack()
+	if err != nil {
+		return
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// Arrivals are all that arrived so far, by id.
+func (t *Target) Arrivals() map[string][]Arrival {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make(map[string][]Arrival, len(t.arrivals))
+	for id, list := range t.arrivals {
+		for _, a := range list {
+			out[id] = append(out[id], *a)
+		}
+	}
+	return out
+}
+
+// IDs are the events that arrived so far.
+func (t *Target) IDs() map[string]bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make(map[string]bool, len(t.arrivals))
+	for id := range t.arrivals {
+		out[id] = true
+	}
+	return out
+}
+
+// Order are the ids in the order of their arrivals, repetitions included.
+func (t *Target) Order() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]string(nil), t.order...)
+}
+
+// Seen is the number of requests so far, whatever became of them.
+func (t *Target) Seen() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.seen
+}
