@@ -261,7 +261,8 @@ type Delivery struct {
 	Verify Verify         `json:"verify" scope:"delivery" secrets:"yes"`
 	// Content selects the part of the delivery that body() reads; default the body.
 	Content Value `json:"content,omitempty" scope:"delivery"`
-	// Split is the gjson path of an array in the content; each element is one event.
+	// Split is the gjson path of an array in the content; each element is one event. "@this" is the content
+	// itself, "[@this]|@flatten" a content that is an array or a single element.
 	Split string `json:"split,omitempty"`
 	// Ignore: acknowledged without an event (pings). Reject: malformed or forged.
 	Ignore Value `json:"ignore,omitempty" kind:"bool"`
@@ -283,7 +284,8 @@ type HTTP struct {
 	// Path is where deliveries arrive; deliveries below it belong to it too where Subpaths is set.
 	Path     string `json:"path"`
 	Subpaths bool   `json:"subpaths,omitempty"`
-	// Accepts lists content types: json, form, cloudevents, any. Default json.
+	// Accepts lists content types: json, form, cloudevents, any. Default json. With cloudevents, each event of
+	// a batch (application/cloudevents-batch+json) is mapped as if it had come alone.
 	Accepts []string `json:"accepts,omitempty"`
 	// MaxBody is a Kubernetes quantity in bytes, such as 256KiB; default 64KiB.
 	MaxBody Size `json:"maxBody,omitempty"`

@@ -15,50 +15,62 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
 )
 
-// split maps each element of the list that the definition names.
-func (m *Mapper) split(in expression.Input) Result {
-	list := gjson.GetBytes(in.Content, m.delivery.Split)
-	if !list.IsArray() {
-		return whole(Malformed, fmt.Sprintf("split: there is no list at %q", m.delivery.Split))
-	}
-	var items []Item
-	byID := map[string]int{}
-	tooMany := false
-	list.ForEach(func(_, element gjson.Result) bool {
-		if len(items) == MaxItems {
-			tooMany = true
-			return false
-		}
-		in.Item, in.Index = []byte(element.Raw), len(items)
-		item := m.item(in)
-		if item.Outcome == Accepted {
-			item = distinct(item, items, byID)
-		}
-		items = append(items, item)
-		return true
-	})
-	switch {
-	case tooMany:
-		return whole(Malformed, fmt.Sprintf("split: the list has more than %d items", MaxItems))
-	case len(items) == 0:
-		return whole(Ignored, "split: the list is empty")
-	}
-	return combine(items)
+// items are the items of a delivery, as they are found.
+type items struct {
+	all     []Item
+	byID    map[string]int // the first item with an event of that source and id
+	tooMany bool
 }
 
-// distinct deals with an item whose id another one of the same delivery has: a repetition is ignored,
-// anything else means that the id does not identify the event.
-func distinct(item Item, before []Item, byID map[string]int) Item {
-	i, seen := byID[item.Event.ID]
-	if !seen {
-		byID[item.Event.ID] = len(before)
-		return item
+// add takes one more item. An event whose id another one of the same delivery has is a repetition, or the id
+// does not identify the event.
+func (i *items) add(item Item) {
+	if len(i.all) == MaxItems {
+		i.tooMany = true
+		return
 	}
-	other := before[i].Event
-	if other.FullType() == item.Event.FullType() && bytes.Equal(other.Data, item.Event.Data) {
-		return Item{Outcome: Ignored, Reason: fmt.Sprintf("repeats item %d", i)}
+	if item.Outcome == Accepted {
+		key := item.Event.Source + "\x00" + item.Event.ID // neither has control characters
+		if first, seen := i.byID[key]; seen {
+			item = repeated(item, first, i.all[first])
+		} else {
+			i.byID[key] = len(i.all)
+		}
 	}
-	return Item{Outcome: Rejected, Reason: fmt.Sprintf("event.id is that of item %d, whose content differs", i)}
+	i.all = append(i.all, item)
+}
+
+func repeated(item Item, index int, first Item) Item {
+	if first.Event.FullType() == item.Event.FullType() && bytes.Equal(first.Event.Data, item.Event.Data) {
+		return Item{Outcome: Ignored, Reason: fmt.Sprintf("repeats item %d", index)}
+	}
+	return Item{Outcome: Rejected, Reason: fmt.Sprintf("event.id is that of item %d, whose content differs", index)}
+}
+
+func (i *items) result() Result {
+	if i.tooMany {
+		return whole(Malformed, fmt.Sprintf("the delivery has more than %d items", MaxItems))
+	}
+	return combine(i.all)
+}
+
+// split maps each element of the list that the definition names.
+func (m *Mapper) split(in expression.Input, items *items) *Item {
+	list := gjson.GetBytes(in.Content, m.delivery.Split)
+	if !list.IsArray() {
+		return failed(Malformed, "split", fmt.Sprintf("there is no list at %q", m.delivery.Split))
+	}
+	index := 0
+	list.ForEach(func(_, element gjson.Result) bool {
+		in.Item, in.Index = []byte(element.Raw), index
+		items.add(m.item(in))
+		index++
+		return !items.tooMany
+	})
+	if index == 0 {
+		return failed(Ignored, "split", "the list is empty")
+	}
+	return nil
 }
 
 // combine takes the most severe outcome for the whole.

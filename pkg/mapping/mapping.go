@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
@@ -200,34 +202,73 @@ func mediaType(header http.Header) string {
 	return name
 }
 
+// batch is a list of CloudEvents, each of which is a delivery of its own.
+const batch = "application/cloudevents-batch+json"
+
 // Map maps a delivery.
 func (m *Mapper) Map(d Delivery) Result {
 	in, err := m.Input(d)
 	if err != nil {
 		return whole(Malformed, err.Error())
 	}
+	items := &items{byID: map[string]int{}}
+	if m.delivery.HTTP != nil && slices.Contains(m.delivery.HTTP.Accepts, "cloudevents") && mediaType(d.Header) == batch {
+		return m.batch(in, items)
+	}
+	if item := m.content(in, items); item != nil {
+		return combine([]Item{*item})
+	}
+	return items.result()
+}
+
+// batch maps each element of a list as if it had come alone. Verification has seen all of them: they are
+// the body.
+func (m *Mapper) batch(in expression.Input, items *items) Result {
+	if !validJSON(in.Content) {
+		return whole(Malformed, "the content is not valid JSON")
+	}
+	list := gjson.ParseBytes(in.Content)
+	if !list.IsArray() {
+		return whole(Malformed, "the batch is no list")
+	}
+	list.ForEach(func(_, element gjson.Result) bool {
+		in.Content = []byte(element.Raw)
+		if item := m.content(in, items); item != nil {
+			items.add(*item)
+		}
+		return !items.tooMany
+	})
+	if len(items.all) == 0 {
+		return whole(Ignored, "the batch is empty")
+	}
+	return items.result()
+}
+
+// content adds the items of one document, or says what is wrong with all of it.
+func (m *Mapper) content(in expression.Input, items *items) *Item {
 	if m.delivery.Content.IsSet() {
 		content, err := m.delivery.Content.Text(in)
 		if err != nil {
-			return whole(Rejected, "content: "+err.Error())
+			return failed(Rejected, "content", err.Error())
 		}
 		in.Content = []byte(content)
 	}
 	if m.wantsJSON(in) && !validJSON(in.Content) {
 		if len(in.Content) == 0 {
-			return whole(Malformed, "there is no content")
+			return &Item{Outcome: Malformed, Reason: "there is no content"}
 		}
-		return whole(Malformed, "the content is not valid JSON")
+		return &Item{Outcome: Malformed, Reason: "the content is not valid JSON"}
 	}
 	if !m.ignoreItems {
 		if ignored := m.ignore(in); ignored != nil {
-			return combine([]Item{*ignored})
+			return ignored
 		}
 	}
 	if m.delivery.Split != "" {
-		return m.split(in)
+		return m.split(in, items)
 	}
-	return combine([]Item{m.item(in)})
+	items.add(m.item(in))
+	return nil
 }
 
 // wantsJSON says whether the content has to be JSON: always where the definition selects it, and unless a

@@ -99,14 +99,15 @@ func accepts(kinds []string, header http.Header) bool {
 	if err != nil && header.Get("Content-Type") != "" {
 		media = "invalid"
 	}
-	isCloudEvents := media == "application/cloudevents" || strings.HasPrefix(media, "application/cloudevents+")
-	isBatch := strings.HasPrefix(media, "application/cloudevents-batch")
+	// Of CloudEvents only JSON is read: one, or a batch of them.
+	foreign := strings.HasPrefix(media, "application/cloudevents")
+	structured := media == "application/cloudevents+json" || media == "application/cloudevents-batch+json"
 	for _, kind := range kinds {
 		switch kind {
 		case "any":
 			return true
 		case "json":
-			if media == "" || media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json") && !isCloudEvents && !isBatch {
+			if media == "" || media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json") && !foreign {
 				return true
 			}
 		case "form":
@@ -114,7 +115,7 @@ func accepts(kinds []string, header http.Header) bool {
 				return true
 			}
 		case "cloudevents":
-			if isCloudEvents || header.Get("Ce-Specversion") != "" {
+			if structured || header.Get("Ce-Specversion") != "" && !foreign {
 				return true
 			}
 		}
