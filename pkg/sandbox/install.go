@@ -9,7 +9,7 @@ import (
 
 func (t *trial) start(ctx context.Context) (string, error) {
 	var err error
-	if t.sandbox, err = open(ctx, t.Options); err != nil {
+	if t.sandbox, err = open(ctx, t.Options, t.newSystem); err != nil {
 		return "", err
 	}
 	if t.Keep {

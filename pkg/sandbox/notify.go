@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/described"
 	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
 )
 
@@ -23,6 +24,8 @@ func (t *trial) notify(ctx context.Context) (string, error) {
 		return "the simulator sends none", nil
 	case len(t.status.Events) == 0:
 		return "there are no event types", nil
+	case len(notifier.Types()) == 0:
+		return "the simulator sends none: no sample can be sent as a new delivery", nil
 	case t.subscribes():
 		if err := t.askForEvents(ctx); err != nil {
 			return "", err
@@ -53,7 +56,7 @@ func (t *trial) subscribes() bool {
 // is made.
 func (t *trial) connectSystem() error {
 	if notifier, ok := t.sandbox.system.(simulator.Notifier); ok && t.subscribes() {
-		return notifier.Connect(simulator.Consumer{Client: t.client})
+		return notifier.Connect(simulator.Consumer{Client: t.client, Renew: t.renew})
 	}
 	return nil
 }
@@ -74,6 +77,9 @@ func (t *trial) askForEvents(ctx context.Context) error {
 // notifyDelivery sends to a delivery that a person enters at the system, in every way that the system may be told
 // to sign in.
 func (t *trial) notifyDelivery(ctx context.Context, notifier simulator.Notifier, delivery *connector.Delivery) error {
+	if system, ok := notifier.(*described.System); ok {
+		return t.notifyRecorded(ctx, system, delivery)
+	}
 	if delivery.MQTT != nil && delivery.Token != nil {
 		return t.notifyByMessages(ctx, notifier, delivery)
 	}
@@ -92,9 +98,9 @@ func (t *trial) notifyDelivery(ctx context.Context, notifier simulator.Notifier,
 			return err
 		case !known:
 			continue
-		// Of a short host nobody but the cluster knows the domain, so the report cannot name the whole address.
-		case fullHost(base) && len(t.status.Manual) > 0 && !t.instructed(base+delivery.HTTP.Path):
-			return fmt.Errorf("the registration's report does not tell to enter the endpoint %s", base+delivery.HTTP.Path)
+		}
+		if err := t.toldToEnter(base, delivery); err != nil {
+			return err
 		}
 		types := notifier.Types()
 		for _, legacy := range []bool{false, true} {
@@ -107,6 +113,15 @@ func (t *trial) notifyDelivery(ctx context.Context, notifier simulator.Notifier,
 			}
 			types = types[:1] // one shows that the older format, where there is one, is understood
 		}
+	}
+	return nil
+}
+
+// toldToEnter checks that the instructions name the delivery's address. Of a short host nobody but the cluster knows
+// the domain, so that they cannot name the whole address.
+func (t *trial) toldToEnter(base string, delivery *connector.Delivery) error {
+	if fullHost(base) && len(t.status.Manual) > 0 && !t.instructed(base+delivery.HTTP.Path) {
+		return fmt.Errorf("the registration's report does not tell to enter the endpoint %s", base+delivery.HTTP.Path)
 	}
 	return nil
 }

@@ -39,7 +39,8 @@ const (
 type Options struct {
 	// Release is what a broker would install.
 	Release *provision.Release
-	// System is the connector's name; the simulated system is the one of that name.
+	// System is the connector's name. The simulated system is the one of that name; where there is none, it is
+	// made of the connector's definition.
 	System string
 	// Parameters are the form's values: where the system is and what signs in to it.
 	Parameters map[string]string
@@ -76,15 +77,15 @@ type sandbox struct {
 
 // open opens the sandbox: simulators, proxy and temporary directory. Nothing of the release runs yet. On
 // an error nothing is left.
-func open(ctx context.Context, o Options) (*sandbox, error) {
+func open(ctx context.Context, o Options, newSystem func() (simulator.System, error)) (*sandbox, error) {
 	s := &sandbox{options: o}
-	if err := s.start(ctx); err != nil {
+	if err := s.start(ctx, newSystem); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *sandbox) start(ctx context.Context) error {
+func (s *sandbox) start(ctx context.Context, newSystem func() (simulator.System, error)) error {
 	release := s.options.Release
 	objects, err := decode(release.Manifests, release.Namespace)
 	if err != nil {
@@ -97,7 +98,7 @@ func (s *sandbox) start(ctx context.Context) error {
 	if s.proxy, err = proxy.Start(s.options.Log); err != nil {
 		return err
 	}
-	if s.system, err = simulator.NewSystem(s.options.System, s.options.Parameters); err != nil {
+	if s.system, err = newSystem(); err != nil {
 		return err
 	}
 	token := secret.New(rand.Text())

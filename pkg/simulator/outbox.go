@@ -33,6 +33,8 @@ type sending struct {
 	// subscribed is set if the addresses come from subscriptions made by the system's own API, none of
 	// them from Connect.
 	subscribed bool
+	// messages takes the address of an MQTT server for an endpoint, too.
+	messages bool
 	// tried hears how each attempt ended; may be nil.
 	tried func(e *outboundEvent, a attempt)
 	// exhausted hears that the last attempt failed, and decides the state; nil means Failed.
@@ -56,6 +58,8 @@ type message struct {
 	contentType            string
 	header                 http.Header
 	body                   []byte
+	// publication makes it a message by MQTT.
+	publication *Publication
 	// attempts, if above 0, is how often it is tried, whatever else is said.
 	attempts int
 	// tag is what the sender remembers it by.
@@ -103,7 +107,7 @@ func (o *outbox) connect(c Consumer) error {
 	switch {
 	case o.sending.subscribed && c.Endpoint != "":
 		return errors.New("connect: this system sends to what was subscribed by its own API: leave the endpoint empty")
-	case !o.sending.subscribed && !webAddress(c.Endpoint):
+	case !o.sending.subscribed && !webAddress(c.Endpoint) && (!o.sending.messages || c.Messaging == nil):
 		return errors.New("connect: the endpoint is no http or https URL")
 	}
 	client := http.Client{Timeout: outboundTimeout}
@@ -289,6 +293,9 @@ func (o *outbox) try(ctx context.Context, consumer Consumer, e *outboundEvent) b
 func (o *outbox) post(ctx context.Context, consumer Consumer, m message) attempt {
 	ctx, cancel := context.WithTimeout(ctx, outboundTimeout)
 	defer cancel()
+	if m.publication != nil {
+		return consumer.publish(ctx, m)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, cmp.Or(m.endpoint, consumer.Endpoint), bytes.NewReader(m.body))
 	if err != nil {
 		return attempt{err: err}
@@ -305,6 +312,17 @@ func (o *outbox) post(ctx context.Context, consumer Consumer, m message) attempt
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // the status is there: the rest is a nicety
 	return attempt{status: resp.StatusCode, header: resp.Header, body: body}
+}
+
+// publish sends a message by MQTT.
+func (c Consumer) publish(ctx context.Context, m message) attempt {
+	p := *m.publication
+	p.Endpoint, p.Client = cmp.Or(m.endpoint, c.Endpoint), c.Client
+	if c.Messaging != nil && c.Messaging.TokenEndpoint != "" {
+		p.TokenEndpoint, p.User, p.Password = c.Messaging.TokenEndpoint, c.User, c.Password
+	}
+	status, err := Publish(ctx, p)
+	return attempt{status: status, err: err}
 }
 
 func (o *outbox) close() {

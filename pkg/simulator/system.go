@@ -104,6 +104,10 @@ type Consumer struct {
 	Legacy bool
 	// Messaging is needed by systems that send by MQTT.
 	Messaging *Messaging
+	// Renew makes a recorded delivery one of this installation: with ids that were not there before, and with
+	// the proof of the sender that this consumer wants. Only a Described system asks for it; nil sends what was
+	// recorded.
+	Renew func(Recorded) (Recorded, error)
 }
 
 // Messaging is what a system needs to send by MQTT over WebSocket, beside an Endpoint that begins with

@@ -38,6 +38,7 @@ the parameters are wrong.`,
 	}
 	root.PersistentFlags().StringVar(&c.repo, "repo", "", "the repository; default: the nearest directory upward that holds addons/")
 	root.AddCommand(
+		newNew(c),
 		newLint(c),
 		newLink(c),
 		newIndex(c),

@@ -21,6 +21,7 @@ func Rules() []Rule {
 		{Package: "pkg/expression", Others: []string{"github.com/expr-lang/expr", "github.com/tidwall/gjson"}},
 		{Package: "schemas"},
 		{Package: "schemas/asyncapi"},
+		{Package: "charts"},
 		{
 			Package: "pkg/connector",
 			Ours:    []string{"pkg/event", "pkg/secret", "pkg/expression", "schemas"},
@@ -55,6 +56,12 @@ func Rules() []Rule {
 			Package: "pkg/addon/lint",
 			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/catalog", "pkg/connector", "pkg/event", "pkg/mapping", "pkg/internal/jsonref", "pkg/internal/jsonschema", "schemas", "schemas/asyncapi"},
 			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid", "github.com/Masterminds/semver/v3"},
+			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
+		},
+		{
+			Package: "pkg/addon/scaffold",
+			Ours:    []string{"charts", "pkg/addon", "pkg/addon/lint", "pkg/event", "schemas"},
+			Others:  []string{"sigs.k8s.io/yaml", "github.com/google/uuid"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
 		{Package: "pkg/addon/lint/charts", Ours: []string{"pkg/addon", "pkg/addon/lint", "pkg/addon/helm"}},
@@ -143,6 +150,11 @@ func Rules() []Rule {
 		},
 		{Package: "pkg/sandbox/pod", Ours: []string{"pkg/secret"}, Others: []string{kubernetes}, Never: []string{clientGo}},
 		{Package: "pkg/sandbox/proxy"},
+		{
+			Package: "pkg/sandbox/described",
+			Ours:    []string{"pkg/connector", "pkg/expression", "pkg/mapping", "pkg/sandbox/sample", "pkg/simulator"},
+			Never:   []string{"pkg/gateway/...", "pkg/registration/...", "pkg/system"},
+		},
 		{Package: "pkg/sandbox/sample", Ours: []string{"pkg/connector", "pkg/event", "pkg/expression", "pkg/secret", "pkg/simulator"}, Others: []string{"sigs.k8s.io/yaml"}},
 		{Package: "pkg/cli/addonctl", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/registration/...", "pkg/kyma/..."}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml"}},
 		{Package: "pkg/cli/registrationjob", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml", kubernetes}, Never: []string{helm}},

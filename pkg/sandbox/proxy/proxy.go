@@ -192,6 +192,7 @@ func (p *Proxy) connect(w http.ResponseWriter, r *http.Request) {
 	p.tunnels.add(tls.Server(&tunnel{Conn: conn, reader: buffered.Reader, target: host}, &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"http/1.1"},
+		ClientAuth: tls.RequestClientCert, // whether it is the right one is the host's affair
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return p.authority.leaf(name)
 		},

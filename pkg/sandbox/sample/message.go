@@ -19,6 +19,13 @@ const (
 	qualityHeader = "Mqtt-Qos"
 )
 
+// qualities are the qualities of service by what the header says.
+func qualities() map[string]simulator.Quality {
+	return map[string]simulator.Quality{
+		"": simulator.AtLeastOnce, "0": simulator.AtMostOnce, "1": simulator.AtLeastOnce, "2": simulator.ExactlyOnce,
+	}
+}
+
 // Message says whether the delivery is a message that came by MQTT over WebSocket.
 func (r Request) Message() bool {
 	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket") && r.Header.Get(topicHeader) != ""
@@ -29,9 +36,7 @@ func (r Request) Message() bool {
 // HTTP would have: 202 for one that was acknowledged, 503 for one that was not; otherwise the one with
 // which the token or the connection was refused.
 func (r Request) Publish(ctx context.Context, client *http.Client, endpoint, tokenEndpoint string) (Answer, error) {
-	quality, ok := map[string]simulator.Quality{
-		"": simulator.AtLeastOnce, "0": simulator.AtMostOnce, "1": simulator.AtLeastOnce, "2": simulator.ExactlyOnce,
-	}[r.Header.Get(qualityHeader)]
+	quality, ok := qualities()[r.Header.Get(qualityHeader)]
 	if !ok {
 		return Answer{}, fmt.Errorf("header %s: want 0, 1 or 2", qualityHeader)
 	}
@@ -60,4 +65,9 @@ func client(t *connector.TokenEndpoint) *scheme {
 			return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret)), nil
 		})
 	}}
+}
+
+// Topic is the topic of a message that came by MQTT, and its quality of service.
+func (r Request) Topic() (string, simulator.Quality) {
+	return r.Header.Get(topicHeader), qualities()[r.Header.Get(qualityHeader)]
 }

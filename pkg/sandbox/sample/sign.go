@@ -14,20 +14,25 @@ import (
 // that proves nothing under from is returned as it is, with signed false: wrong stays wrong. So is one
 // whose proof only somebody else can issue.
 func Sign(d *connector.Definition, r Request, from, to *connector.Params, now time.Time) (out Request, signed bool, err error) {
-	delivery := Delivery(d, r)
+	return SignChanged(d, r, r, from, to, now)
+}
+
+// SignChanged is Sign for a delivery that was changed since it was recorded, at other places than its proof.
+func SignChanged(d *connector.Definition, recorded, changed Request, from, to *connector.Params, now time.Time) (out Request, signed bool, err error) {
+	delivery := Delivery(d, recorded)
 	if delivery == nil {
-		return r, false, nil
+		return changed, false, nil
 	}
 	for _, s := range schemesOf(delivery) {
-		old, err := s.match(r, from)
+		old, err := s.match(recorded, from)
 		if err != nil {
-			return r, false, err
+			return changed, false, err
 		}
 		if old != "" {
-			return s.resign(r, old, from, to, now)
+			return s.resign(changed, old, from, to, now)
 		}
 	}
-	return r, false, nil
+	return changed, false, nil
 }
 
 // resign replaces a proof that is right under from by one that is right under to.
