@@ -55,9 +55,9 @@ verify-images: ## Two clones give the same images, byte for byte
 
 # -count=1: charts lie outside those modules, so a cached result would not notice that they changed.
 .PHONY: test
-test: ## Unit, contract, golden, story and integration tests, and the charts under every Helm
+test: ## Unit, contract, golden, story and integration tests, the charts under every Helm, their rights before Kubernetes' authorizer
 	$(GO) test -race ./...
-	@for module in scripts/images/ test/helm-compat/*/; do echo "$$module"; $(GO) -C $$module test -count=1 ./... || exit 1; done
+	@for module in scripts/images/ test/helm-compat/*/ test/rbac/; do echo "$$module"; $(GO) -C $$module test -count=1 ./... || exit 1; done
 
 # In the package's own directory, so that the table of figures is shown.
 .PHONY: chaos

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
 )
 
 // withoutCredentials is what the report says of an API to which Kyma cannot sign in.
@@ -35,6 +36,22 @@ func (t *trial) callAPIs(ctx context.Context) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%d called", len(t.report.Calls)), errors.Join(errs...)
+}
+
+// helmTest runs the release's tests. Where one verifies the registration, it must have called the APIs as a workload does,
+// through Kyma's gateway.
+func (t *trial) helmTest(ctx context.Context) (string, error) {
+	before := len(t.sandbox.kyma.Calls(simulator.PartGateway))
+	ran, err := t.sandbox.runHooks(ctx, "test")
+	if err != nil {
+		return "", err
+	}
+	made := len(t.sandbox.kyma.Calls(simulator.PartGateway)) - before
+	summary := fmt.Sprintf("%d run, %d calls through Kyma's gateway", ran, made)
+	if ran > 0 && len(t.registrations()) > 0 && made < len(t.report.Calls) {
+		return "", fmt.Errorf("%s, but %d APIs are registered: verify has not called them all", summary, len(t.report.Calls))
+	}
+	return summary, nil
 }
 
 // probedPath is where the definition probes an API by a GET, as seen from where Kyma forwards its calls to; empty

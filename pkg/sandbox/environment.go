@@ -50,7 +50,7 @@ func (s *sandbox) environment(p *corev1.Pod) ([]string, error) {
 	if mount := p.Spec.AutomountServiceAccountToken; mount != nil && !*mount {
 		return env, nil
 	}
-	file, err := s.kubeconfig("kubeconfig."+p.Name, p.Namespace, s.access.token(p.Namespace, p.Spec.ServiceAccountName))
+	file, err := s.kubeconfig("kubeconfig."+p.Name, p.Namespace, s.access.Token(p.Namespace, p.Spec.ServiceAccountName))
 	return append(env, "KUBECONFIG="+file), err
 }
 

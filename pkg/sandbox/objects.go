@@ -100,3 +100,16 @@ func into[T any](m provision.Manifest, list *[]*T) error {
 }
 
 func last[T any](list []T) T { return list[len(list)-1] }
+
+// namespaceOf is where a manifest's object lives: where it says, else where the release does.
+func namespaceOf(m provision.Manifest, releaseNamespace string) string {
+	var object struct {
+		Metadata struct {
+			Namespace string `json:"namespace"`
+		} `json:"metadata"`
+	}
+	if yaml.Unmarshal(m.Content, &object) == nil && object.Metadata.Namespace != "" {
+		return object.Metadata.Namespace
+	}
+	return releaseNamespace
+}

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"time"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/access"
 	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/sample"
 )
 
@@ -40,6 +41,8 @@ type Report struct {
 	Dir string `json:"dir,omitempty"`
 	// Seconds is how long all of it took.
 	Seconds float64 `json:"seconds"`
+	// Rights are what the release's accounts asked of the Kubernetes API, and their roles.
+	Rights access.Used `json:"-"`
 }
 
 // APIs counts APIs by what the registration did with them.

@@ -19,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/provision"
+	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/access"
 	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/pod"
 	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/proxy"
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
@@ -65,7 +66,7 @@ type sandbox struct {
 	kyma    *simulator.Kyma
 	system  simulator.System
 	cluster *cluster
-	access  *access
+	access  *access.Access
 	machine *pod.Machine
 	network *network
 	objects *objects
@@ -112,8 +113,8 @@ func (s *sandbox) start(ctx context.Context, newSystem func() (simulator.System,
 	if err != nil {
 		return err
 	}
-	s.access = newAccess()
-	s.proxy.Handle(apiHost+":443", s.access.handler(s.kyma.KubeAPI(), token))
+	s.access = access.New()
+	s.proxy.Handle(apiHost+":443", s.access.Handler(s.kyma.KubeAPI(), token))
 	s.cluster = newCluster("https://"+apiHost, token, s.proxy.Client())
 	s.network = &network{namespace: release.Namespace}
 	s.proxy.HandleAll(s.kyma.Hosts)
@@ -197,7 +198,7 @@ func (s *sandbox) runPod(ctx context.Context, p *corev1.Pod) error {
 // except Kyma's own: a Kyma that does not serve them would refuse the release.
 func (s *sandbox) applyAll(ctx context.Context, o *objects) error {
 	for _, m := range o.apply {
-		if err := s.access.add(m, s.options.Release.Namespace); err != nil {
+		if err := s.access.Add(m.Content, s.options.Release.Namespace); err != nil {
 			return fmt.Errorf("%s %s: %w", m.Kind, m.Name, err)
 		}
 		err := s.cluster.apply(ctx, m, s.options.Release.Namespace)
@@ -272,7 +273,7 @@ func (s *sandbox) removeObjects(ctx context.Context) error {
 }
 
 func (s *sandbox) remove(ctx context.Context, m provision.Manifest) error {
-	s.access.remove(m, s.options.Release.Namespace)
+	s.access.Remove(m.Content, s.options.Release.Namespace)
 	if err := s.cluster.remove(ctx, m, s.options.Release.Namespace); err != nil && !errors.Is(err, errNotServed) {
 		return fmt.Errorf("remove %s %s: %w", m.Kind, m.Name, err)
 	}

@@ -67,6 +67,9 @@ func Try(ctx context.Context, t Trial) *Report {
 		Samples: []SampleResult{}, Calls: []Call{}, Left: []string{}, Steps: []Step{}, Problems: []string{},
 	}}
 	run.all(ctx)
+	if run.sandbox != nil && run.sandbox.access != nil {
+		run.report.Rights = run.sandbox.access.Used()
+	}
 	run.report.OK = len(run.report.Problems) == 0
 	run.report.Seconds = seconds(time.Since(began))
 	return run.report
@@ -109,7 +112,7 @@ func (t *trial) check(ctx context.Context) {
 	if len(t.Definition.Relay) > 0 {
 		t.step(ctx, "let Kyma send events", t.relay)
 	}
-	t.step(ctx, "helm test", t.hooks("test"))
+	t.step(ctx, "helm test", t.helmTest)
 	t.step(ctx, "look after the pods", func(context.Context) (string, error) { return "none has ended", t.sandbox.crashed() })
 }
 

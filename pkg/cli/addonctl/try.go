@@ -2,6 +2,7 @@ package addonctl
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,7 @@ type tryOptions struct {
 	binDir string
 	once   bool
 	keep   bool
+	rights string
 }
 
 // NewTry makes the command that runs an add-on on this machine.
@@ -71,6 +73,7 @@ Exit code 0: everything is as it should be. 1: something is not. 2: the command 
 	cmd.Flags().BoolVar(&o.once, "once", false, "check, remove and exit, instead of staying up")
 	o.output = outputFlag(cmd)
 	cmd.Flags().StringVar(&o.binDir, "bin-dir", "", "directory of the programs that stand for the images; default: that of addonctl")
+	cmd.Flags().StringVar(&o.rights, "rights", "", "`file` for what the accounts of the release asked of the Kubernetes API, and all their roles, as JSON")
 	cmd.Flags().BoolVar(&o.keep, "keep", false, "leave the temporary directory with logs and mounts behind; it holds secrets")
 	return cmd
 }
@@ -100,6 +103,9 @@ func (o *tryOptions) run(ctx context.Context, c *Context) error {
 		}
 	}
 	report := sandbox.Try(ctx, *trial)
+	if err := o.writeRights(report); err != nil {
+		return err
+	}
 	if err := c.print(*o.output, report, func(io.Writer) error { return text.end(report) }); err != nil {
 		return err
 	}
@@ -107,6 +113,18 @@ func (o *tryOptions) run(ctx context.Context, c *Context) error {
 		return &cli.ExitError{Code: cli.ExitRetry} // the report has said it
 	}
 	return nil
+}
+
+// writeRights leaves the record of rights where it was asked for.
+func (o *tryOptions) writeRights(report *sandbox.Report) error {
+	if o.rights == "" {
+		return nil
+	}
+	data, err := json.MarshalIndent(report.Rights, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.rights, append(data, '\n'), 0o644) //nolint:gosec // names and verbs, for everybody
 }
 
 // trial prepares everything up to the sandbox: what can be wrong here is wrong on the command line, in the

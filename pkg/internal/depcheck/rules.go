@@ -148,6 +148,7 @@ func Rules() []Rule {
 			Others:  []string{kubernetes, "sigs.k8s.io/yaml"},
 			Never:   []string{"pkg/gateway/...", "pkg/registration/..."},
 		},
+		{Package: "pkg/sandbox/access", Ours: []string{"pkg/secret"}, Others: []string{kubernetes, "sigs.k8s.io/yaml"}, Never: []string{clientGo}},
 		{Package: "pkg/sandbox/pod", Ours: []string{"pkg/secret"}, Others: []string{kubernetes}, Never: []string{clientGo}},
 		{Package: "pkg/sandbox/proxy"},
 		{
