@@ -85,10 +85,10 @@ func distrust(err error) string {
 		return "the certificate may not be used for this"
 	case errors.As(err, &unknown):
 		return "the certificate is signed by an unknown authority"
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "the other side does not speak TLS"
 	case errors.As(err, &network) && network.Op == remoteAlert:
-		return "the other side broke it off; it may want a client certificate"
+		return "the other side broke it off; it may want a client certificate, or another version of TLS"
 	}
 	return "the certificate is not trusted"
 }
@@ -189,6 +189,7 @@ func kindOf(parent context.Context, err error) Kind {
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return Timeout
 	case errors.As(err, &untrusted), errors.As(err, &record), errors.As(err, &unknown),
+		errors.Is(err, http.ErrSchemeMismatch),
 		errors.As(err, &network) && network.Op == remoteAlert:
 		return TLS
 	}
