@@ -64,6 +64,10 @@ test: ## Unit, contract, golden, story and integration tests, the charts under e
 chaos: ## Kill the gateway 300 times and break everything around it, and count every event (about 10 minutes)
 	CHAOS_KILLS=200 CHAOS_EVENTS=300 $(GO) -C test/chaos test -count=1 -timeout 60m -parallel 6
 
+.PHONY: fuzz
+fuzz: ## Fuzz every parser of outside bytes, each for FUZZTIME (default 30s); FUZZ chooses some
+	@GO=$(GO) scripts/fuzz.sh
+
 .PHONY: verify
 verify: build bin/tools/golangci-lint ## Lint, formatting, add-on rules and generated files
 	bin/tools/golangci-lint run ./...

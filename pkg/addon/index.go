@@ -89,7 +89,7 @@ func (i *Index) sort() {
 func (i *Index) Marshal() []byte {
 	var b bytes.Buffer
 	b.WriteString("# Made by \"addonctl index\" from the add-ons; do not edit.\n")
-	fmt.Fprintf(&b, "apiVersion: %s\n", i.APIVersion)
+	fmt.Fprintf(&b, "apiVersion: %s\n", yamlKey(i.APIVersion))
 	if len(i.Entries) == 0 {
 		b.WriteString("entries: {}\n")
 		return b.Bytes()
@@ -104,7 +104,7 @@ func (i *Index) Marshal() []byte {
 	return b.Bytes()
 }
 
-// yamlKey quotes a key that YAML would not read as plain text.
+// yamlKey quotes a key, or a value, that YAML would not read as plain text.
 func yamlKey(key string) string {
 	for i, r := range key {
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'

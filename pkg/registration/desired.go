@@ -101,6 +101,9 @@ func (b builder) specify(api *API, p probed) finding {
 	}
 	e := system.Evaluator{In: p.in}
 	switch {
+	case spec.File != "" && p.api.Kind == connector.KindOData:
+		// EDMX cannot be handed over; Kyma fetches it. The file is for people.
+		api.SpecificationURL, api.SpecificationAuth = strings.TrimRight(p.address, "/")+"/$metadata", true
 	case spec.File != "":
 		document, err := b.document(spec.File)
 		if err != nil {
@@ -133,6 +136,11 @@ func (b builder) document(name string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be read: %w", name, err)
 	}
+	return jsonObjectOf(name, data)
+}
+
+// jsonObjectOf makes a JSON object of a JSON or YAML document.
+func jsonObjectOf(name string, data []byte) (json.RawMessage, error) {
 	var document map[string]any
 	if err := yaml.Unmarshal(data, &document); err != nil {
 		return nil, fmt.Errorf("%s is neither a JSON nor a YAML object: %w", name, err)

@@ -158,6 +158,21 @@ func TestMatrixParametersStayLiteral(t *testing.T) {
 	assert.Equal(t, f.system.URL+"/API_SRV;v=0002/", f.catalog.Entries()[0].Service.API.TargetURL)
 }
 
+// TestODataDocumentsAreFetchedByKyma: a document of EDMX beside the definition is for people; there is no way to hand it
+// over.
+func TestODataDocumentsAreFetchedByKyma(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "")
+	f.options.Definition = defineFiles(t, header, `apis: [{id: a, name: A, kind: odata, path: /svc/, specification: {file: apis/svc.edmx}}]`,
+		map[string]string{"apis/svc.edmx": `<Edmx/>`})
+	f.system.on("/svc/", answer(200, serviceDocument))
+	require.Equal(t, registration.OutcomeRegistered, row(t, f.run(t), "a").Outcome)
+	api := f.catalog.Entries()[0].Service.API
+	assert.Empty(t, api.Specification)
+	assert.Equal(t, f.system.URL+"/svc/$metadata", api.SpecificationURL)
+	assert.True(t, api.SpecificationAuth)
+}
+
 const listing = `
 apis:
   - {id: main, name: Main, kind: odata, path: /main/}

@@ -263,8 +263,12 @@ func (s *section) topicsIn(e *system.Evaluator, v connector.Value) []string {
 	if !value.IsArray() {
 		return append(topics, value.String())
 	}
-	for _, topic := range value.Array() {
+	value.ForEach(func(_, topic gjson.Result) bool {
 		topics = append(topics, topic.String())
-	}
+		return len(topics) < maxTopics
+	})
 	return topics
 }
+
+// maxTopics bounds the topics of one webhook. Nobody has as many; one that does is not as it should be.
+const maxTopics = 1000

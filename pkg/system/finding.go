@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
 )
@@ -122,6 +123,10 @@ func redirectTarget(answer *httpclient.Response) string {
 	return ": a redirect to the host " + Printable(location.Host, 100) + ", probably to a login page"
 }
 
+func unprintable(r rune) bool {
+	return unicode.IsControl(r) || r >= '\u2028' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
+}
+
 // Named joins parameter names for a sentence: the parameters "a" and "b". Without names it is otherwise.
 func Named(parameters []string, otherwise string) string {
 	switch len(parameters) {
@@ -137,10 +142,10 @@ func Named(parameters []string, otherwise string) string {
 	return "the parameters " + strings.Join(quoted[:len(quoted)-1], ", ") + " and " + quoted[len(quoted)-1]
 }
 
-// Printable makes text that others wrote fit for a line of a report: no control characters, and at most
-// limit of all others.
+// Printable makes text that others wrote fit for a line of a report: no control characters, nothing that turns
+// the direction of writing, and at most limit characters.
 func Printable(text string, limit int) string {
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' }), " ")
+	text = strings.Join(strings.FieldsFunc(text, unprintable), " ")
 	text = strings.ToValidUTF8(strings.TrimSpace(text), "")
 	if runes := []rune(text); len(runes) > limit {
 		return string(runes[:limit-1]) + "…"

@@ -1,11 +1,19 @@
 package system
 
 import (
+	"context"
 	"encoding/pem"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
 )
 
 // FuzzNextLink reads headers as anybody may send them.
@@ -44,6 +52,71 @@ func FuzzItems(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, body []byte, path string) {
 		if list, ok := listIn(body, path); ok {
 			list.ForEach(func(_, _ gjson.Result) bool { return true })
+		}
+	})
+}
+
+// constant is a transport whose other end always answers the same.
+type constant struct {
+	status int
+	body   []byte
+}
+
+func (c constant) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: c.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(c.body)))}, nil
+}
+
+// FuzzToken reads answers of token endpoints.
+func FuzzToken(f *testing.F) {
+	f.Add([]byte(`{"access_token":"x","expires_in":3600}`))
+	f.Add([]byte(`{"access_token":"x","expires_in":"3599"}`))
+	f.Add([]byte(`{"access_token":"x","expires_in":1e999}`))
+	f.Add([]byte(`{"access_token":"x","expires_in":"-1h"}`))
+	f.Add([]byte(`<html>`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		client := httpclient.New(httpclient.Options{Transport: constant{http.StatusOK, body}, Retry: httpclient.Retry{Attempts: 1}})
+		a := &Authorization{OAuth: &OAuth{request: httpclient.Request{Method: http.MethodPost, URL: "https://x.example.com/token"}}}
+		token, expires, found := fetchToken(context.Background(), client, a)
+		if found.OK() == token.Empty() {
+			t.Errorf("%q gives a token of %d bytes, and %+v", body, len(token.Reveal()), found)
+		}
+		if !expires.After(time.Now().Add(-time.Minute)) {
+			t.Errorf("%q expired at %s", body, expires)
+		}
+		if len(body) > 30 && strings.Contains(found.Reason, string(body)) {
+			t.Errorf("%q is repeated", body)
+		}
+	})
+}
+
+// FuzzPrintable: what systems write fits into one line.
+func FuzzPrintable(f *testing.F) {
+	f.Add("Orders", 10)
+	f.Add("a\r\n\x00\u2028\xff", 3)
+	f.Add(strings.Repeat("ü", 100), 7)
+	f.Fuzz(func(t *testing.T, text string, limit int) {
+		limit = 1 + limit&1023
+		got := Printable(text, limit)
+		if !utf8.ValidString(got) || utf8.RuneCountInString(got) > limit || strings.ContainsFunc(got, func(r rune) bool { return unicode.IsControl(r) }) {
+			t.Errorf("%q became %q", text, got)
+		}
+	})
+}
+
+// FuzzJudge reads answers of all statuses.
+func FuzzJudge(f *testing.F) {
+	f.Add(302, "https://login.example.com/", []byte("<!doctype html>"))
+	f.Add(200, ":%zz", []byte("<?xml ?><!-- --><html"))
+	f.Fuzz(func(t *testing.T, status int, location string, body []byte) {
+		_ = IsWebPage(body)
+		request := httpclient.Request{Method: http.MethodGet, URL: "https://x.example.com/"}
+		answer := &httpclient.Response{Status: status, Header: http.Header{"Location": {location}}, Body: body}
+		found := JudgeStatus(request, answer, []int{http.StatusOK}, Hints{})
+		if found.OK() != (status == http.StatusOK) {
+			t.Errorf("status %d: %+v", status, found)
+		}
+		if len(found.Reason) > 1000 {
+			t.Errorf("%d bytes of reason", len(found.Reason))
 		}
 	})
 }

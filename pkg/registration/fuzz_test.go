@@ -1,0 +1,65 @@
+package registration
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// FuzzDocument reads specifications and event catalogs: OpenAPI 2 and 3 and AsyncAPI, as JSON or YAML.
+func FuzzDocument(f *testing.F) {
+	f.Add([]byte(`{"swagger":"2.0","info":{"title":"x","version":"1"},"paths":{}}`))
+	f.Add([]byte("openapi: 3.0.0\ninfo: &a {title: x}\npaths: {/x: *a}\n"))
+	f.Add([]byte("asyncapi: 2.0.0\nchannels: {Order.Created.v1: {subscribe: {message: {payload: {type: object}}}}}\n"))
+	f.Add([]byte("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n"))
+	f.Add([]byte("[1]"))
+	f.Add([]byte("\xff\x00: {"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		document, err := jsonObjectOf("x", data)
+		if err == nil && !jsonObject(document) {
+			t.Errorf("%q became %q, which is no JSON object", data, document)
+		}
+	})
+}
+
+// FuzzURLSegment: what Kyma makes of names that systems choose can be a part of an address.
+func FuzzURLSegment(f *testing.F) {
+	f.Add("Acme Shop - Orders")
+	f.Add(strings.Repeat("x ", 60))
+	f.Add("\x00\xff--Ü_")
+	f.Fuzz(func(t *testing.T, name string) {
+		segment := URLSegment(name)
+		assert.LessOrEqual(t, len(segment), maxSegment)
+		assert.Equal(t, segment, url.PathEscape(segment))
+	})
+}
+
+// FuzzReport: a report can be put out in all its forms, whatever texts are in it.
+func FuzzReport(f *testing.F) {
+	f.Add("Orders", "GET https://x answered 404", "check it")
+	f.Add("\x1b[31m\r\n", "\xff\xfe", strings.Repeat("x", 5000))
+	f.Add("a\u2028b\u202e", "%s%d", "{{.}}\n---\n")
+	f.Fuzz(func(t *testing.T, name, reason, next string) {
+		r := &Report{Connector: "shop", Application: name, Error: reason, Next: next, Services: []ServiceReport{
+			{ID: name, Name: name, Kind: "odata", Outcome: OutcomeFailed, Class: ClassMalformed, Reason: reason, Next: next, URL: next, Target: reason},
+			{ID: next, Name: next, Kind: eventsKind, Outcome: OutcomeRegistered, Note: name},
+		}, Manual: []ManualReport{{ID: name, Title: reason, Steps: []string{next}}}, Notes: []string{reason}}
+		r.count()
+		var text, document strings.Builder
+		assert.NoError(t, r.WriteText(&text))
+		assert.NoError(t, r.WriteJSON(&document))
+		assert.True(t, json.Valid([]byte(document.String())))
+		assert.LessOrEqual(t, len(r.TerminationMessage()), 4096)
+		status, err := r.Status()
+		assert.NoError(t, err)
+		for key, value := range status {
+			if utf8.ValidString(name) && utf8.ValidString(reason) && utf8.ValidString(next) {
+				assert.True(t, utf8.ValidString(value), key)
+			}
+		}
+	})
+}
