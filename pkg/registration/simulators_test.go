@@ -181,7 +181,17 @@ func TestSimulatedKeys(t *testing.T) {
 // exposes it.
 func TestSimulatedArrangements(t *testing.T) {
 	t.Parallel()
-	s := simulate(t, "marketing", map[string]string{"system_url": "$URL", "simulator_enabled": "API_MKT_CONTACT_SRV,API_MKT_SCORE_SRV"})
+	for _, missing := range []string{"403", "404"} {
+		t.Run(missing, func(t *testing.T) {
+			t.Parallel()
+			testArrangements(t, missing)
+		})
+	}
+}
+
+func testArrangements(t *testing.T, missing string) {
+	t.Helper()
+	s := simulate(t, "marketing", map[string]string{"system_url": "$URL", "simulator_enabled": "API_MKT_CONTACT_SRV,API_MKT_SCORE_SRV", "simulator_missing": missing})
 	report := s.run(t)
 	require.True(t, report.OK, "%+v", report.Services)
 	assert.Equal(t, 2, report.APIs.Registered)

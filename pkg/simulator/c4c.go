@@ -31,7 +31,9 @@ type c4c struct {
 }
 
 // newC4C needs system_url, basic_user and basic_password; odata_path is a further path of the main
-// service, and simulator_page_size sets the size of a page (the real one is 1000).
+// service, and simulator_page_size sets the size of a page (the real one is 1000). What could not be verified can be had
+// both ways: simulator_paths=both, c4c or byd are the paths of the main service, simulator_catalog=yes or no is
+// whether there is a catalog of services.
 func newC4C(params map[string]string) (System, error) {
 	host, err := hostOf(params["system_url"])
 	if err != nil {
@@ -47,7 +49,18 @@ func newC4C(params map[string]string) (System, error) {
 		}
 	}
 	c := &c4c{host: host, user: params["basic_user"], password: params["basic_password"], c4cEvents: newC4CEvents()}
-	return c, c.addServices(size, params["odata_path"])
+	paths, err1 := choiceOf(params, "simulator_paths", "both", "c4c", "byd")
+	catalog, err2 := choiceOf(params, "simulator_catalog", "yes", "no")
+	if err := errors.Join(err1, err2, c.addServices(size, params["odata_path"])); err != nil {
+		return nil, err
+	}
+	for path := range c.services {
+		other := paths != "both" && strings.HasPrefix(path, "/sap/") && strings.HasSuffix(path, "/c4codataapi/") && !strings.HasPrefix(path, "/sap/"+paths+"/")
+		if other || catalog == "no" && strings.HasSuffix(path, "/odataservicecatalog/") {
+			delete(c.services, path)
+		}
+	}
+	return c, nil
 }
 
 // addServices makes the OData services: the main one under its names, a custom one, and the catalog.

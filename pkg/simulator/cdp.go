@@ -42,6 +42,8 @@ type cdp struct {
 	app      string
 	event    string
 	purposes []string
+	// repeated: several purposes are a parameter that is repeated, not a list with commas.
+	repeated bool
 	model    map[string]any
 	asText   bool // the model is shown as a text
 	refuses  bool // what does not fit the model is refused at once
@@ -63,7 +65,7 @@ type cdp struct {
 // answers 400 to events that do not fit the model, count takes them and reports them in the status;
 // simulator_schema_form=text or object is how the model is shown; simulator_success_body=envelope or
 // empty. simulator_schema is the model itself, simulator_batch_limit how many events one call may have
-// (default 50).
+// (default 50). simulator_purposes=comma or repeated is how a call names several purposes.
 func newCDP(params map[string]string) (System, error) {
 	if listener := params["listener_url"]; listener != "" {
 		var err error
@@ -110,11 +112,13 @@ func (c *cdp) configure(params map[string]string) error {
 	form, err2 := choiceOf(params, "simulator_schema_form", "text", "object")
 	body, err3 := choiceOf(params, "simulator_success_body", "envelope", "empty")
 	limit, err4 := numberOf(params, "simulator_batch_limit", 50)
+	purposes, err5 := choiceOf(params, "simulator_purposes", "comma", "repeated")
+	c.repeated = purposes == "repeated"
 	c.refuses, c.asText, c.plain, c.maxBatch = check == "refuse", form == "text", body == "empty", limit
 	if err := json.Unmarshal([]byte(cmp.Or(params["simulator_schema"], cdpModel)), &c.model); err != nil {
 		return fmt.Errorf("parameter simulator_schema: it is no JSON object: %w", err)
 	}
-	return errors.Join(err1, err2, err3, err4)
+	return errors.Join(err1, err2, err3, err4, err5)
 }
 
 func (c *cdp) credentials(params map[string]string) error {
@@ -255,7 +259,15 @@ func (c *cdp) status(w http.ResponseWriter, _ *http.Request) {
 func (c *cdp) ingest(w http.ResponseWriter, r *http.Request, many bool) {
 	purposes := []string{}
 	for _, value := range r.URL.Query()["purposeIds"] {
-		purposes = append(purposes, listOf(value)...)
+		if c.repeated {
+			purposes = append(purposes, value)
+		} else {
+			purposes = append(purposes, listOf(value)...)
+		}
+	}
+	if given := r.URL.Query()["purposeIds"]; !c.repeated && len(given) > 1 {
+		cdpFail(w, http.StatusBadRequest, 400006, "Invalid parameter value", "purposeIds: it is given more than once")
+		return
 	}
 	for _, id := range purposes {
 		if !slices.Contains(c.purposes, id) {

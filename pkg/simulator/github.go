@@ -40,7 +40,8 @@ type github struct {
 // newGithub needs token and owner. Without a repository, the organization has one called "simulated", which a
 // connector of the whole organization hears of. system_url is https://api.github.com if it
 // is empty. simulator_scopes are the token's scopes (default "repo,admin:org_hook"), simulator_rate_limit
-// is how many calls an hour are answered (default 5000).
+// is how many calls an hour are answered (default 5000), and simulator_content_type=form sends forms whatever a webhook
+// asks for.
 func newGithub(params map[string]string) (System, error) {
 	address := cmp.Or(params["system_url"], "https://api.github.com")
 	host, err := hostOf(address)
@@ -54,15 +55,21 @@ func newGithub(params map[string]string) (System, error) {
 	if err != nil {
 		return nil, err
 	}
+	kind, err := choiceOf(params, "simulator_content_type", "asked", "form")
+	if err != nil {
+		return nil, err
+	}
 	base, err := url.Parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("parameter system_url: %w", err)
 	}
-	return &github{
+	g := &github{
 		host: host, prefix: strings.TrimSuffix(base.Path, "/"), token: params["token"], limit: limit,
 		scopes:      listOf(cmp.Or(params["simulator_scopes"], "repo,admin:org_hook")),
 		githubHooks: newGithubHooks(strings.TrimSuffix(address, "/"), params["owner"], cmp.Or(params["repository"], "simulated")),
-	}, nil
+	}
+	g.forms = kind == "form"
+	return g, nil
 }
 
 // Hosts implements System.

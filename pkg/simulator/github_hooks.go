@@ -78,6 +78,8 @@ type githubHooks struct {
 	organization *githubTarget
 	repository   *githubTarget
 
+	// forms: every delivery is a form.
+	forms  bool
 	serial atomic.Int64 // numbers what happens
 	mutex  sync.Mutex   // guards the hooks
 	nextID int
@@ -319,7 +321,7 @@ func (g *githubHooks) surround(payload map[string]any, target *githubTarget) {
 // message writes one delivery down and makes what is sent; the caller holds the mutex.
 func (g *githubHooks) message(h *githubHook, guid, event, action string, payload []byte, redelivery bool) message {
 	body, contentType := payload, "application/json"
-	if h.config.ContentType == "form" {
+	if h.config.ContentType == "form" || g.forms {
 		body, contentType = []byte("payload="+url.QueryEscape(string(payload))), "application/x-www-form-urlencoded"
 	}
 	header := http.Header{

@@ -38,7 +38,8 @@ type litmos struct {
 }
 
 // newLitmos needs system_url and apikey; simulator_rate_limit is how many calls a minute are answered (the
-// real number is 100, the default).
+// real number is 100, the default). simulator_spelling=lower or title is how events are spelled but for the first, which
+// could not be verified.
 func newLitmos(params map[string]string) (System, error) {
 	host, err := hostOf(params["system_url"])
 	if err != nil {
@@ -51,11 +52,15 @@ func newLitmos(params map[string]string) (System, error) {
 	if err != nil {
 		return nil, err
 	}
+	spelling, err := choiceOf(params, "simulator_spelling", "lower", "title")
+	if err != nil {
+		return nil, err
+	}
 	base, err := url.Parse(params["system_url"])
 	if err != nil {
 		return nil, fmt.Errorf("parameter system_url: %w", err)
 	}
-	return &litmos{host: host, prefix: strings.TrimSuffix(base.Path, "/"), key: params["apikey"], limit: limit, litmosEvents: newLitmosEvents()}, nil
+	return &litmos{host: host, prefix: strings.TrimSuffix(base.Path, "/"), key: params["apikey"], limit: limit, litmosEvents: newLitmosEvents(spelling == "title")}, nil
 }
 
 // Hosts implements System.

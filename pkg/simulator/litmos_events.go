@@ -23,10 +23,12 @@ const litmosDate = "2006-01-02T15:04:05.000"
 type litmosEvents struct {
 	outbox *outbox
 	lastID atomic.Int64
+	// title: the types are spelled as in the console.
+	title bool
 }
 
-func newLitmosEvents() *litmosEvents {
-	l := &litmosEvents{outbox: newOutbox(sending{accepts: func(status int) bool {
+func newLitmosEvents(title bool) *litmosEvents {
+	l := &litmosEvents{title: title, outbox: newOutbox(sending{accepts: func(status int) bool {
 		return status == http.StatusOK || status == http.StatusCreated || status == http.StatusAccepted
 	}})}
 	l.lastID.Store(4512)
@@ -60,11 +62,22 @@ func (l *litmosEvents) Fire(ctx context.Context, n Notification) error {
 	}
 	data := l.data(n)
 	maps.Copy(data, n.Extra)
-	body, err := json.Marshal(map[string]any{"id": id, "created": n.Time.UTC().Format(litmosDate), "type": n.Type, "object": "event", "data": data})
+	body, err := json.Marshal(map[string]any{"id": id, "created": n.Time.UTC().Format(litmosDate), "type": l.spelled(n.Type), "object": "event", "data": data})
 	if err != nil {
 		return errors.New("fire: the extra data cannot be written as JSON: " + strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return l.outbox.send(ctx, message{id: strconv.FormatInt(id, 10), kind: n.Type, contentType: "application/json; charset=utf-8", body: body})
+}
+
+// spelled is a type as it is sent.
+func (l *litmosEvents) spelled(kind string) string {
+	titles := map[string]string{
+		"session.created": "Session.Created", "session.registration": "Session.Registration", "elearningcourse.processed": "ELearningCourse.Processed",
+	}
+	if l.title {
+		return cmp.Or(titles[kind], kind)
+	}
+	return kind
 }
 
 // data is the payload; only that of achievements is documented.

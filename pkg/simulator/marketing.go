@@ -25,12 +25,15 @@ type marketing struct {
 	password string
 	guard    odata.Guard
 	services map[string]http.Handler // by name with version; those that are not enabled are missing
-	faults   Faults
-	calls    callLog
+	// missing is the status for services without an arrangement.
+	missing int
+	faults  Faults
+	calls   callLog
 }
 
 // newMarketing needs system_url, basic_user and basic_password. simulator_enabled names the services of
-// which there are arrangements, such as "API_MKT_CONTACT_SRV,API_MKT_CAMPAIGN_SRV"; default is all.
+// which there are arrangements, such as "API_MKT_CONTACT_SRV,API_MKT_CAMPAIGN_SRV"; default is all. simulator_missing=403 or 404 is the answer
+// for the others, which could not be verified.
 func newMarketing(params map[string]string) (System, error) {
 	host, err := hostOf(params["system_url"])
 	if err != nil {
@@ -42,6 +45,13 @@ func newMarketing(params map[string]string) (System, error) {
 	m := &marketing{
 		host: host, user: params["basic_user"], password: params["basic_password"], services: map[string]http.Handler{},
 		marketingEvents: newMarketingEvents(params["system_url"]),
+	}
+	missing, err := choiceOf(params, "simulator_missing", "403", "404")
+	if err != nil {
+		return nil, err
+	}
+	if m.missing = http.StatusForbidden; missing == "404" {
+		m.missing = http.StatusNotFound
 	}
 	enabled := listOf(params["simulator_enabled"])
 	for _, row := range marketingServices() {
@@ -102,7 +112,7 @@ func (m *marketing) serveService(w http.ResponseWriter, r *http.Request) {
 	name, _, _ := strings.Cut(path, "/")
 	service := m.services[name]
 	if service == nil || escapedMatrix.MatchString(name) {
-		marketingForbidden(w, r, name)
+		marketingForbidden(w, r, name, m.missing)
 		return
 	}
 	service.ServeHTTP(w, r)
@@ -110,7 +120,7 @@ func (m *marketing) serveService(w http.ResponseWriter, r *http.Request) {
 
 // marketingForbidden is the answer for services of which there is no arrangement, and for those that do
 // not exist at all: they look the same from outside.
-func marketingForbidden(w http.ResponseWriter, r *http.Request, name string) {
+func marketingForbidden(w http.ResponseWriter, r *http.Request, name string, status int) {
 	if plain, err := url.PathUnescape(name); err == nil {
 		name = plain
 	}
@@ -121,11 +131,11 @@ func marketingForbidden(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	text := fmt.Sprintf("No service found for namespace '', name '%s', version '%s'", name, version)
 	if strings.Contains(r.Header.Get("Accept"), "json") {
-		writeJSON(w, http.StatusForbidden, map[string]any{"error": map[string]any{"code": "/IWFND/MED/170", "message": map[string]any{"lang": "en", "value": text}}})
+		writeJSON(w, status, map[string]any{"error": map[string]any{"code": "/IWFND/MED/170", "message": map[string]any{"lang": "en", "value": text}}})
 		return
 	}
 	w.Header().Set("Content-Type", "application/xml;charset=utf-8")
-	w.WriteHeader(http.StatusForbidden)
+	w.WriteHeader(status)
 	_, _ = fmt.Fprintf(w, `<?xml version="1.0" encoding="utf-8"?><error xmlns="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"><code>/IWFND/MED/170</code><message xml:lang="en">%s</message></error>`, html.EscapeString(text))
 }
 

@@ -61,6 +61,44 @@ func TestTryConnectorsWithOtherParameters(t *testing.T) {
 	}
 }
 
+// What could not be verified about a system is a line of its definition that takes either: here the simulator does it
+// the other way than it does by itself.
+func TestTryConnectorsWithWhatIsNotVerified(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		addon      string
+		simulated  map[string]string
+		parameters map[string]string
+	}{
+		"C4C by the older path":                           {"c4c-connector", map[string]string{"simulator_paths": "byd"}, nil},
+		"C4C by the newer path":                           {"c4c-connector", map[string]string{"simulator_paths": "c4c"}, nil},
+		"C4C by a path of its own":                        {"c4c-connector", map[string]string{"odata_path": "/sap/c4c/odata/v2/other/"}, map[string]string{"odata_path": "/sap/c4c/odata/v2/other/"}},
+		"C4C with its catalog of services":                {"c4c-connector", nil, map[string]string{"discover_services": "true"}},
+		"C4C without a catalog of services":               {"c4c-connector", map[string]string{"simulator_catalog": "no"}, map[string]string{"discover_services": "true"}},
+		"Qualtrics with a brand with a dash":              {"qualtrics-connector", map[string]string{"simulator_brand": "acme-corp"}, nil},
+		"Qualtrics with small pages":                      {"qualtrics-connector", map[string]string{"simulator_page_size": "3"}, nil},
+		"CDP that takes what does not fit its model":      {"cdp-connector", map[string]string{"simulator_schema_check": "count"}, nil},
+		"CDP that shows its model as an object":           {"cdp-connector", map[string]string{"simulator_schema_form": "object"}, nil},
+		"CDP that answers nothing":                        {"cdp-connector", map[string]string{"simulator_success_body": "empty"}, nil},
+		"CDP that takes two events together":              {"cdp-connector", map[string]string{"simulator_batch_limit": "2"}, nil},
+		"Open Connectors that wants all tags":             {"openconnectors-connector", map[string]string{"simulator_tags": "all", "simulator_instance_tags": "kyma"}, map[string]string{"filter_tags": "kyma,other"}},
+		"Open Connectors with another word for delivered": {"openconnectors-connector", map[string]string{"simulator_delivered_status": "CONSUMED"}, map[string]string{"delivered_statuses": "CONSUMED"}},
+		"Litmos that spells as its console":               {"litmos-connector", map[string]string{"simulator_spelling": "title"}, nil},
+		"GitHub with forms":                               {"github-connector", map[string]string{"simulator_content_type": "form"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			trial := newTrialWith(t, tt.addon, tt.parameters)
+			maps.Copy(trial.Parameters, tt.simulated)
+			report := sandbox.Try(t.Context(), *trial)
+			assert.True(t, report.OK, report.Problems)
+			assert.Positive(t, report.APIs.Registered)
+			assert.Equal(t, report.Notifications.Sent, report.Notifications.Delivered)
+			assert.Positive(t, report.Notifications.Delivered)
+		})
+	}
+}
+
 // An operator who fills in no more than what is required, and one way to sign in, gets a working connector, too: short
 // host names where the domain is not needed, generated credentials.
 func TestTryConnectorsWithTheRequiredParametersOnly(t *testing.T) {

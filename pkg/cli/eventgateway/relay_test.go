@@ -119,6 +119,31 @@ func relayArgs(t *testing.T, p *platform, sink *target, buffer string) []string 
 	return args
 }
 
+// TestSeveralPurposes: how the system wants several of them is one line of the definition, whichever it is.
+func TestSeveralPurposes(t *testing.T) {
+	t.Parallel()
+	const comma, repeated = `purposeIds: =join(params("purpose_ids"), ",")`, `purposeIds: =params("purpose_ids")`
+	for format, line := range map[string]string{"comma": comma, "repeated": repeated} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Dir(cdp))))
+			file := filepath.Join(dir, filepath.Base(cdp))
+			definition, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Contains(t, string(definition), comma)
+			require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(definition), comma, line, 1)), 0o600))
+			p, sink := newPlatform(t, map[string]string{"purpose_ids": "marketing,newsletter", "simulator_purposes": format}), newTarget(t)
+			args := relayArgs(t, p, sink, "none")
+			args[1] = file
+			g := serve(t, args...)
+			require.Eventually(t, func() bool { return g.event(t, "order-0", order("0")).status == 202 }, patience, 10*time.Millisecond)
+			p.eventually(t, 1)
+			assert.Equal(t, []string{"marketing", "newsletter"}, p.System.(simulator.Ingester).Ingested()[0].Purposes)
+		})
+	}
+}
+
 func TestEventsReachTheSystem(t *testing.T) {
 	t.Parallel()
 	for _, buffer := range []string{"none", "disk", "jetstream"} {
