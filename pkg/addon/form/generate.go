@@ -3,6 +3,8 @@ package form
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,7 +122,7 @@ func formProperty(p connector.Parameter) Property {
 	case connector.KindResourceName:
 		pattern = or(pattern, namePattern)
 	case connector.KindList:
-		pattern = "" // it is one of the items
+		pattern = listPattern(p)
 	}
 	if len(p.Enum) > 0 && p.Kind != connector.KindList {
 		for _, value := range p.Enum {
@@ -141,6 +143,19 @@ func formProperty(p connector.Parameter) Property {
 		out.Default = p.Default
 	}
 	return out
+}
+
+// listPattern is that of a list in one line: items between commas, with any spaces around them.
+func listPattern(p connector.Parameter) string {
+	item := or(p.Pattern, `[^,]+`)
+	if len(p.Enum) > 0 {
+		quoted := make([]string, len(p.Enum))
+		for i, value := range p.Enum {
+			quoted[i] = regexp.QuoteMeta(value)
+		}
+		item = strings.Join(quoted, "|")
+	}
+	return fmt.Sprintf(`\s*(?:%[1]s)(\s*,\s*(?:%[1]s))*[\s,]*`, item)
 }
 
 // whole makes a pattern that the whole value must match; a field that is not required may be empty.

@@ -2,6 +2,7 @@ package form
 
 import (
 	"encoding/json"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -25,8 +26,8 @@ func TestGenerate(t *testing.T) {
 		"enum":              {connector.Parameter{Kind: connector.KindText, Enum: []string{"a", "b"}, Default: "a"}, `{"type":"string","enum":["a","b",""],"default":"a"}`},
 		"boolean":           {connector.Parameter{Kind: connector.KindBoolean, Default: "false"}, `{"type":"boolean","default":false}`},
 		"integer":           {connector.Parameter{Kind: connector.KindInteger, Default: "5", Enum: []string{"5", "10"}}, `{"type":"integer","enum":[5,10],"default":5}`},
-		"list":              {connector.Parameter{Kind: connector.KindList, Pattern: "[a-z]+", Enum: []string{"a"}}, `{"type":"string"}`},
-		"required list":     {connector.Parameter{Kind: connector.KindList, Required: true}, `{"type":"string","minLength":1}`},
+		"list":              {connector.Parameter{Kind: connector.KindList, Pattern: "[a-z]+", Enum: []string{"a.", "b"}}, `{"type":"string","pattern":"^(?:\\s*(?:a\\.|b)(\\s*,\\s*(?:a\\.|b))*[\\s,]*)?$"}`},
+		"required list":     {connector.Parameter{Kind: connector.KindList, Required: true}, `{"type":"string","pattern":"^\\s*(?:[^,]+)(\\s*,\\s*(?:[^,]+))*[\\s,]*$"}`},
 		"required resource": {connector.Parameter{Kind: connector.KindResourceName, Required: true}, `{"type":"string","pattern":"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"}`},
 	}
 	for name, test := range tests {
@@ -117,4 +118,30 @@ func TestValuesOfTheChart(t *testing.T) {
 	assert.Equal(t, `""`, DefaultValue(connector.Parameter{Kind: connector.KindInteger}))
 	assert.Equal(t, `""`, DefaultValue(connector.Parameter{Kind: connector.KindSecret, Default: "never"}))
 	assert.Equal(t, `"a: b"`, DefaultValue(connector.Parameter{Kind: connector.KindText, Default: "a: b"}))
+}
+
+func TestListsInTheForm(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		parameter   connector.Parameter
+		good, wrong []string
+	}{
+		"any":          {connector.Parameter{}, []string{"", "a", "a b, c", "a,b,"}, []string{",a"}},
+		"needed":       {connector.Parameter{Required: true}, []string{"a"}, []string{"", ","}},
+		"of a pattern": {connector.Parameter{Pattern: "[a-z]+|9"}, []string{"", "a", "9, b ,c"}, []string{"a,B", "a b", "99"}},
+		"of some":      {connector.Parameter{Enum: []string{"a.b", "c"}}, []string{"", "a.b", "c,a.b", "c, "}, []string{"axb", "a.b c", "d"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.parameter.Kind = connector.KindList
+			pattern := regexp.MustCompile(formProperty(test.parameter).Pattern)
+			for _, value := range test.good {
+				assert.True(t, pattern.MatchString(value), "%q", value)
+			}
+			for _, value := range test.wrong {
+				assert.False(t, pattern.MatchString(value), "%q", value)
+			}
+		})
+	}
 }
