@@ -45,6 +45,8 @@ type DispatcherOptions struct {
 	MaxAge time.Duration
 	// Grace bounds how long running publications may take once the dispatcher is told to stop; default 10s.
 	Grace time.Duration
+	// Pace is told how publications end; the queue has the same one. Nil means that nothing is bounded.
+	Pace *Pace
 	// Backoff is the zero value for DefaultBackoff.
 	Backoff Backoff
 }
@@ -129,6 +131,7 @@ func (d *Dispatcher) publish(ctx context.Context, pass Pass, item *Item) Settlem
 	}
 	failure := AsPublishError(err)
 	d.gate.Report(pass, failure)
+	d.options.Pace.Report(failure)
 	return d.judge(item, failure)
 }
 

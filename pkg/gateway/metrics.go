@@ -40,6 +40,9 @@ func (m *Metrics) WatchGate(g *Gate) {
 	})
 }
 
+// WatchPace adds how fast a backlog is published at most, in events per second; 0 means without a bound.
+func (m *Metrics) WatchPace(p *Pace) { m.set.Gauge("backlog_rate", p.Rate) }
+
 // Reloaded counts a reading of changed parameters.
 func (m *Metrics) Reloaded(ok bool) {
 	result := "ok"

@@ -265,7 +265,7 @@ func (r *rig) args() []string {
 	args := []string{
 		"serve", "--connector", "testdata/connector.yaml", "--params", "testdata/params.yaml",
 		"--listen", r.public, "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s",
-		"--sink-kind", "cloudevents", "--sink-url", r.target.URL(), "--sink-timeout", "3s",
+		"--sink-kind", "cloudevents", "--sink-url", fmt.Sprintf("%s/%d", r.target.URL(), r.ledger.Epoch()), "--sink-timeout", "3s",
 		"--retry-wait", "20ms", "--retry-wait-max", "200ms", "--retry-wait-full", "100ms",
 		"--forwarded-hops", "0", "--buffer", r.buffer,
 	}

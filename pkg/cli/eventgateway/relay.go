@@ -99,7 +99,8 @@ func (o *serveOptions) addRelay(ctx context.Context, w *wayOut, s *setup, r *rel
 	gate := gateway.NewGate(gateThreshold, o.delivery.Backoff)
 	metrics.WatchGate(gate)
 	w.closers = append(w.closers, r)
-	kept, err := o.openBuffer(s, r.Name(), r, gate, metrics, relayBudget, logger)
+	delivery := o.delivery.paced(r.Parallel(), metrics)
+	kept, err := o.openBuffer(s, r.Name(), r, gate, delivery.Pace, metrics, relayBudget, logger)
 	if err != nil {
 		return err
 	}
@@ -108,9 +109,7 @@ func (o *serveOptions) addRelay(ctx context.Context, w *wayOut, s *setup, r *rel
 	store, stores := kept.(gateway.Store)
 	w.services = append(w.services, gateway.Service{Name: "relay " + r.Name(), Run: r.Run})
 	if stores {
-		options := o.delivery.DispatcherOptions
-		options.Parallel = r.Parallel()
-		dispatcher := gateway.NewDispatcher(store, r, gate, options, metrics, logger)
+		dispatcher := gateway.NewDispatcher(store, r, gate, delivery, metrics, logger)
 		w.services = append(w.services, gateway.Service{Name: "publications of relay " + r.Name(), Run: dispatcher.Run})
 	}
 	if o.buffer.kind == bufferDisk {

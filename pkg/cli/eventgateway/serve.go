@@ -84,7 +84,7 @@ Logs are JSON lines on standard error; they hold neither payloads nor secrets. H
 	flags.DurationVar(&o.drainDelay, "drain-delay", 5*time.Second, "how long deliveries are still taken after the gateway said that it is not ready")
 	flags.DurationVar(&o.grace, "grace", 25*time.Second, "limit of the shutdown")
 	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
-	cli.PositiveNumbers(cmd, "forwarded-hops", "reload-interval", "drain-delay")
+	cli.PositiveNumbers(cmd, "forwarded-hops", "reload-interval", "drain-delay", "backlog-rate")
 	return cmd
 }
 
@@ -125,7 +125,8 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 	gate := gateway.NewGate(gateThreshold, o.delivery.Backoff)
 	metrics.WatchGate(gate)
 
-	kept, err := o.openBuffer(s, "", target, gate, metrics, 0, logger)
+	delivery := o.delivery.paced(o.delivery.Parallel, metrics)
+	kept, err := o.openBuffer(s, "", target, gate, delivery.Pace, metrics, 0, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +140,7 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 		}
 	}()
 	metrics.Watch(kept)
-	services, err := o.services(ctx, s, target, gate, kept, metrics, logger)
+	services, err := o.services(ctx, s, target, gate, kept, delivery, metrics, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -219,11 +220,11 @@ func closeAll(closers []io.Closer) error {
 
 // openBuffer opens the buffer of the gateway, or of a relay. The budget is how long a sender waits at most
 // where nothing is stored; 0 means the default.
-func (o *serveOptions) openBuffer(s *setup, relay string, target gateway.Sink, gate *gateway.Gate, metrics *gateway.Metrics, budget time.Duration, logger *slog.Logger) (gateway.Buffer, error) {
+func (o *serveOptions) openBuffer(s *setup, relay string, target gateway.Sink, gate *gateway.Gate, pace *gateway.Pace, metrics *gateway.Metrics, budget time.Duration, logger *slog.Logger) (gateway.Buffer, error) {
 	switch o.buffer.kind {
 	case bufferDisk:
 		options := o.buffer.disk(relay, 1+len(s.relays))
-		options.Metrics, options.Logger = metrics, logger
+		options.Pace, options.Metrics, options.Logger = pace, metrics, logger
 		b, err := buffer.OpenDisk(options)
 		if err != nil {
 			return nil, cli.Config(err)
@@ -247,12 +248,12 @@ func (o *serveOptions) openBuffer(s *setup, relay string, target gateway.Sink, g
 
 // services are what a buffer that keeps events needs: somebody who publishes them, and somebody who looks
 // after the dead letters.
-func (o *serveOptions) services(ctx context.Context, s *setup, target gateway.Sink, gate *gateway.Gate, kept gateway.Buffer, metrics *gateway.Metrics, logger *slog.Logger) ([]gateway.Service, error) {
+func (o *serveOptions) services(ctx context.Context, s *setup, target gateway.Sink, gate *gateway.Gate, kept gateway.Buffer, delivery gateway.DispatcherOptions, metrics *gateway.Metrics, logger *slog.Logger) ([]gateway.Service, error) {
 	store, ok := kept.(gateway.Store)
 	if !ok {
 		return nil, nil
 	}
-	dispatcher := gateway.NewDispatcher(store, target, gate, o.delivery.DispatcherOptions, metrics, logger)
+	dispatcher := gateway.NewDispatcher(store, target, gate, delivery, metrics, logger)
 	services := []gateway.Service{{Name: "publications", Run: dispatcher.Run}}
 	if o.buffer.kind != bufferDisk {
 		return services, nil

@@ -48,8 +48,11 @@ type DiskOptions struct {
 	// DeadLetterAge is how long dead letters are kept; default 30 days.
 	DeadLetterAge time.Duration
 	Window        Window
-	Metrics       *gateway.Metrics
-	Logger        *slog.Logger
+	// Pace bounds how fast events that have waited are handed out; nil means as fast as they are taken. It is
+	// the dispatcher's, too.
+	Pace    *gateway.Pace
+	Metrics *gateway.Metrics
+	Logger  *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 

@@ -3,6 +3,7 @@ package buffer
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,10 +18,18 @@ const (
 	readAhead      = 128     // records per reading
 	readAheadBytes = 4 << 20 // bytes per reading
 	maxHeld        = 64 << 10
+	// backlogAge is from when on an event is of the backlog. Younger ones go first.
+	backlogAge = time.Second
+	// maxTaken bounds how scattered events can be that overtook the backlog.
+	maxTaken = 4096
 )
 
 // queue hands out the store's events. One goroutine owns everything in it; events that wait for their key
 // or for another try are held without their payload and read again when it is their turn.
+//
+// Records are read in their order, at the cursor. Once more old ones wait than are held, new ones are read at a second place,
+// the front, and overtake them; the cursor follows at the pace of a backlog and leaves out what was taken. Events with a key
+// overtake nothing: the cursor comes to them.
 type queue struct {
 	disk          *Disk
 	out           chan *gateway.Item
@@ -29,17 +38,24 @@ type queue struct {
 	settledSignal chan struct{}
 	stopped       chan struct{}
 
-	cursor  uint64 // the next record to read
-	ready   []*held
-	loaded  int64 // bytes of records in ready
-	waiting waiting
-	keys    map[string][]*held // per key: what waits behind the one that is out
-	records map[uint64]*progress
-	oldest  atomic.Uint64
+	cursor    uint64 // the next record to read
+	exhausted bool   // there was nothing more to read
+	front     uint64 // the next record to read of those that overtake; 0: none does
+	taken     []span // what overtook, in ascending order
+	jump      bool   // what is at the front is old itself
+	live, old []*held
+	loaded    int64 // bytes of records in live and old
+	waiting   waiting
+	keys      map[string][]*held // per key: what waits behind the one that is out
+	records   map[uint64]*progress
+	oldest    atomic.Uint64
 
 	mu      sync.Mutex
 	settled []settled
 }
+
+// span is the records from one number up to, but without, another.
+type span struct{ from, to uint64 }
 
 // held is an event that is not settled.
 type held struct {
@@ -49,6 +65,7 @@ type held struct {
 	due    time.Time
 	record *progress
 	size   int64 // 0 while its payload is not loaded
+	paced  bool  // it is out, and of the backlog
 }
 
 type settlement struct {
@@ -105,35 +122,84 @@ func (q *queue) run() {
 	defer close(q.stopped)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	exhausted := false
 	for {
-		if len(q.ready) == 0 && !exhausted && len(q.records) < maxHeld {
-			exhausted = !q.read()
-		}
+		q.read()
 		q.promote()
 		var out chan *gateway.Item
-		var head *gateway.Item
-		if len(q.ready) > 0 {
-			out, head = q.out, q.ready[0].item
+		var item *gateway.Item
+		head, wait := q.head()
+		if head != nil {
+			out, item = q.out, head.item
 		}
-		if len(q.waiting) > 0 && q.loaded < readAheadBytes {
-			timer.Reset(max(0, time.Until(q.waiting[0].due)))
+		if len(q.waiting) > 0 && q.room() {
+			wait = min(wait, max(0, time.Until(q.waiting[0].due)))
 		}
+		timer.Reset(wait)
 		select {
-		case out <- head:
-			q.loaded -= q.ready[0].size
-			q.ready[0] = nil
-			q.ready = q.ready[1:]
+		case out <- item:
+			q.handedOut(head)
 		case s := <-q.back:
 			q.settleOne(s)
 		case <-q.woken:
-			exhausted = false
+			q.exhausted = false
 		case <-timer.C:
 		case <-q.disk.stop:
 			q.drainBack()
 			return
 		}
 	}
+}
+
+// head is the event that goes next: a young one, or one of the backlog if it is time. Without one, wait says
+// when to look again.
+func (q *queue) head() (head *held, wait time.Duration) {
+	for len(q.live) > 0 && q.aged(q.live[0].item.Record) {
+		h := q.live[0]
+		q.live = q.live[1:]
+		if q.room() {
+			q.old = append(q.old, h)
+			continue
+		}
+		q.loaded -= h.size
+		q.unload(h)
+		h.due = time.Now()
+		heap.Push(&q.waiting, h)
+	}
+	switch {
+	case len(q.live) > 0:
+		return q.live[0], time.Hour
+	case len(q.old) == 0:
+		return nil, time.Hour
+	}
+	wait, ok := q.disk.o.Pace.Wait()
+	switch {
+	case !ok: // another one comes back first
+		return nil, time.Hour
+	case wait > 0:
+		return nil, wait
+	}
+	return q.old[0], time.Hour
+}
+
+func (q *queue) aged(r *gateway.Record) bool {
+	return q.disk.o.Now().Sub(r.Delivery.Received) > backlogAge
+}
+
+// room says whether more may be loaded of what waits for another try.
+func (q *queue) room() bool { return q.loaded < readAheadBytes && len(q.old) < 2*readAhead }
+
+// handedOut takes the head out of its list.
+func (q *queue) handedOut(h *held) {
+	q.loaded -= h.size
+	if len(q.live) > 0 && q.live[0] == h {
+		q.live[0] = nil
+		q.live = q.live[1:]
+		return
+	}
+	q.old[0] = nil
+	q.old = q.old[1:]
+	h.paced = true
+	q.disk.o.Pace.Take()
 }
 
 // drainBack takes what workers settled before the end.
@@ -148,21 +214,72 @@ func (q *queue) drainBack() {
 	}
 }
 
-// read loads records from the cursor on; false means that there are no more.
-func (q *queue) read() bool {
-	more := false
+// read loads what is needed next.
+func (q *queue) read() {
+	if q.front == 0 && !q.exhausted && q.plenty() {
+		q.front = q.young() // from here on, new ones overtake
+	}
+	switch {
+	case len(q.live) > 0 || q.exhausted:
+	case q.front == 0 && len(q.records) < maxHeld:
+		q.exhausted = !q.load(q.cursor, func(seq uint64, value, partly []byte) bool {
+			q.add(seq, value, partly)
+			q.cursor = seq + 1
+			return true
+		})
+	case q.front > 0 && len(q.taken) < maxTaken && len(q.records) < 2*maxHeld:
+		q.jump = false
+		q.exhausted = !q.load(q.front, q.overtake)
+		if q.jump {
+			q.front = q.young()
+		}
+	}
+	if q.front > 0 && len(q.old) == 0 && len(q.records) < maxHeld {
+		q.follow()
+	}
+	if q.front == 0 && q.exhausted && len(q.old) == 0 {
+		q.disk.o.Pace.Clear()
+	}
+}
+
+// plenty says that enough of the backlog is loaded.
+func (q *queue) plenty() bool { return len(q.old) >= readAhead || q.loaded >= readAheadBytes }
+
+// young is the number of the first of those records at the end that are not old yet, as far as one reading goes.
+func (q *queue) young() uint64 {
+	first := max(q.cursor, q.front)
+	err := q.disk.view(func(tx *bolt.Tx) error {
+		events := tx.Bucket(bucketEvents).Cursor()
+		k, v := events.Last()
+		number := keyNumber(k) + 1
+		for n := 0; k != nil && keyNumber(k) >= first && n < readAhead; k, v = events.Prev() {
+			record, err := decodeEvents(keyNumber(k), v)
+			if err != nil || q.aged(record) {
+				break
+			}
+			number, n = keyNumber(k), n+1
+		}
+		first = max(first, number)
+		return nil
+	})
+	if err != nil {
+		q.disk.note(err)
+	}
+	return first
+}
+
+// load reads a number of records from one on, as long as they are taken; false means that there are no more.
+func (q *queue) load(from uint64, take func(seq uint64, value, partly []byte) bool) (more bool) {
 	err := q.disk.view(func(tx *bolt.Tx) error {
 		events, partly := tx.Bucket(bucketEvents).Cursor(), tx.Bucket(bucketProgress)
 		n, bytes := 0, 0
-		for k, v := events.Seek(keyBytes(q.cursor)); k != nil; k, v = events.Next() {
-			if n == readAhead || bytes >= readAheadBytes {
+		for k, v := events.Seek(keyBytes(from)); k != nil; k, v = events.Next() {
+			if n == readAhead || bytes >= readAheadBytes || !take(keyNumber(k), v, partly.Get(k)) {
 				more = true
 				return nil
 			}
 			n++
 			bytes += len(v)
-			q.add(keyNumber(k), v, partly.Get(k))
-			q.cursor = keyNumber(k) + 1
 		}
 		return nil
 	})
@@ -170,7 +287,57 @@ func (q *queue) read() bool {
 		q.disk.note(err)
 		return false
 	}
-	return more || len(q.ready) > 0
+	return more
+}
+
+// overtake takes a record at the front, unless one of its events has a key. It leaves what has become old
+// itself to the cursor, and goes on after the last record.
+func (q *queue) overtake(seq uint64, value, partly []byte) bool {
+	record, err := decodeEvents(seq, value)
+	switch {
+	case err != nil || slices.ContainsFunc(record.Entries, func(e gateway.Entry) bool { return e.Key != "" }):
+		q.front = seq + 1 // the cursor comes to it
+		return true
+	case q.aged(record):
+		q.jump = true
+		return false
+	}
+	q.front = seq + 1
+	if last := len(q.taken) - 1; last >= 0 && q.taken[last].to == seq {
+		q.taken[last].to++
+	} else {
+		q.taken = append(q.taken, span{seq, seq + 1})
+	}
+	q.addRecord(seq, record, size(value), partly)
+	return true
+}
+
+// follow reads the backlog at the cursor, up to the front, without what overtook it.
+func (q *queue) follow() {
+	for len(q.taken) > 0 && q.cursor >= q.taken[0].from {
+		q.cursor = max(q.cursor, q.taken[0].to)
+		q.taken = q.taken[1:]
+	}
+	end := q.front
+	if len(q.taken) > 0 {
+		end = q.taken[0].from
+	}
+	reached := false
+	more := q.load(q.cursor, func(seq uint64, value, partly []byte) bool {
+		if reached = seq >= end; !reached {
+			q.add(seq, value, partly)
+			q.cursor = seq + 1
+		}
+		return !reached
+	})
+	if more && !reached {
+		return
+	}
+	q.cursor = end
+	q.moveOldest()
+	if end == q.front { // caught up: one place to read at is enough
+		q.front, q.taken, q.exhausted = 0, nil, false
+	}
 }
 
 // add takes a record that was read.
@@ -180,7 +347,11 @@ func (q *queue) add(seq uint64, value, partly []byte) {
 		q.damaged(seq, value)
 		return
 	}
-	p := &progress{left: len(record.Entries), done: make([]byte, (len(record.Entries)+7)/8), size: size(value)}
+	q.addRecord(seq, record, size(value), partly)
+}
+
+func (q *queue) addRecord(seq uint64, record *gateway.Record, bytes int64, partly []byte) {
+	p := &progress{left: len(record.Entries), done: make([]byte, (len(record.Entries)+7)/8), size: bytes}
 	if partly != nil {
 		if f, err := openFrame(kindProgress, seq, partly); err == nil && len(f.payload) == len(p.done) {
 			copy(p.done, f.payload)
@@ -192,7 +363,7 @@ func (q *queue) add(seq uint64, value, partly []byte) {
 			p.left--
 			continue
 		}
-		h := &held{item: &gateway.Item{Record: record, Index: i}, seq: seq, key: record.Entries[i].Key, record: p, size: int64(len(value))}
+		h := &held{item: &gateway.Item{Record: record, Index: i}, seq: seq, key: record.Entries[i].Key, record: p, size: bytes}
 		h.item.Handle = h
 		if h.key != "" {
 			if behind, busy := q.keys[h.key]; busy {
@@ -230,8 +401,12 @@ func (q *queue) damaged(seq uint64, value []byte) {
 }
 
 func (q *queue) push(h *held) {
-	q.ready = append(q.ready, h)
 	q.loaded += h.size
+	if q.aged(h.item.Record) {
+		q.old = append(q.old, h)
+		return
+	}
+	q.live = append(q.live, h)
 }
 
 func (q *queue) unload(h *held) {
@@ -242,7 +417,7 @@ func (q *queue) unload(h *held) {
 // promote makes what is due ready again.
 func (q *queue) promote() {
 	now := time.Now()
-	for len(q.waiting) > 0 && !q.waiting[0].due.After(now) && q.loaded < readAheadBytes {
+	for len(q.waiting) > 0 && !q.waiting[0].due.After(now) && q.room() {
 		q.reload(heap.Pop(&q.waiting).(*held))
 	}
 }
@@ -286,6 +461,10 @@ func (q *queue) release(h *held) {
 
 func (q *queue) settleOne(s settlement) {
 	h := s.held
+	if h.paced {
+		h.paced = false
+		q.disk.o.Pace.Return()
+	}
 	if s.settlement.Retry > 0 {
 		q.unload(h)
 		h.due = time.Now().Add(s.settlement.Retry)

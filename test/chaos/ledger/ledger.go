@@ -53,7 +53,7 @@ func (l *Ledger) ID() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.made++
-	return fmt.Sprintf("%s-%07d", l.prefix, l.made)
+	return l.id(l.made)
 }
 
 // Payload is the message of an event: it says its id, a key, and a digest of both, so that no part of it can
@@ -161,3 +161,18 @@ func (l *Ledger) Pending(t *Target, dead map[string]bool) []string {
 	}
 	return pending
 }
+
+// Newest says whether the n events that were made last are all at the target.
+func (l *Ledger) Newest(t *Target, n int) bool {
+	at := t.IDs()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := l.made - n + 1; i <= l.made; i++ {
+		if !at[l.id(i)] {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *Ledger) id(n int) string { return fmt.Sprintf("%s-%07d", l.prefix, n) }

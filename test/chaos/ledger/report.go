@@ -83,7 +83,7 @@ func (l *Ledger) Report(t *Target, dead map[string]bool) Report {
 			switch before := list[i-1]; {
 			case !before.Answered:
 				r.Duplicates[AfterFault]++
-			case before.Epoch != a.Epoch:
+			case before.Epoch != a.Epoch || before.Path != a.Path:
 				r.Duplicates[AfterBreak]++
 			default:
 				r.Unexplained = append(r.Unexplained, fmt.Sprintf("%s %v", id, list))

@@ -32,8 +32,10 @@ func Good() Behaviour { return Behaviour{Take: true, Status: http.StatusNoConten
 // Arrival is an event at the target.
 type Arrival struct {
 	At time.Time
-	// Epoch is the ledger's at that time.
+	// Epoch is the ledger's at that time, Path the URL's: a gateway that publishes to a path of its own after
+	// every start is known by it, however late its last requests are read.
 	Epoch int
+	Path  string
 	// Answered says that the target told the gateway that it has the event.
 	Answered bool
 	// Intact says that the payload is the one that was offered.
@@ -42,7 +44,7 @@ type Arrival struct {
 
 // String is for the report's reader.
 func (a Arrival) String() string {
-	return fmt.Sprintf("%s epoch %d answered %t", a.At.Format("04:05.000"), a.Epoch, a.Answered)
+	return fmt.Sprintf("%s epoch %d path %s answered %t", a.At.Format("04:05.000"), a.Epoch, a.Path, a.Answered)
 }
 
 // Target takes CloudEvents in binary mode and notes every one.
@@ -117,7 +119,7 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request) {
 	t.mu.Unlock()
 	var a *Arrival
 	if b.Take {
-		a = &Arrival{At: time.Now(), Epoch: t.ledger.Epoch(), Intact: Intact(id, body)}
+		a = &Arrival{At: time.Now(), Epoch: t.ledger.Epoch(), Path: r.URL.Path, Intact: Intact(id, body)}
 		t.mu.Lock()
 		t.arrivals[id] = append(t.arrivals[id], a)
 		t.order = append(t.order, id)
