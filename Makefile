@@ -91,6 +91,25 @@ generate: build ## Rewrite what is generated: links of the add-ons, form schemas
 	bin/addonctl lint --fix
 	bin/addonctl index
 
+CLUSTER := bin/cluster
+
+.PHONY: $(CLUSTER)
+$(CLUSTER):
+	@mkdir -p bin
+	@CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./test/cluster
+
+.PHONY: cluster-up
+cluster-up: $(CLUSTER) ## A real Kubernetes node on this machine, for tests (Debian, root); else the cluster of KUBECONFIG
+	@$(CLUSTER) up
+
+.PHONY: cluster-down
+cluster-down: $(CLUSTER) ## Stop it and remove everything but the cached programs
+	@$(CLUSTER) down
+
+.PHONY: cluster-check
+cluster-check: $(CLUSTER) ## Start, break and stop it, and compare the machine with before
+	@scripts/check-cluster.sh
+
 .PHONY: clean
 clean: ## Remove bin/ and dist/
 	rm -rf bin dist

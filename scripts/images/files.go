@@ -53,7 +53,7 @@ func writeArchive(file string, img v1.Image, arch, reference string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	path, err := layout.Write(dir, empty.Index)
 	if err != nil {
 		return err
@@ -103,19 +103,16 @@ func tarDirectory(file, dir string) error {
 	}
 	defer out.Close()
 	w := tar.NewWriter(out)
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	files := os.DirFS(dir)
+	err = fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		rel, err := filepath.Rel(dir, path)
+		content, err := fs.ReadFile(files, path)
 		if err != nil {
 			return err
 		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return writeEntry(w, filepath.ToSlash(rel), 0o644, content)
+		return writeEntry(w, path, 0o644, content)
 	})
 	if err != nil {
 		return err

@@ -95,7 +95,7 @@ func checkStatic(binary, arch string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(binary), err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	if file.Machine != want {
 		return fmt.Errorf("%s is for %s: want %s", binary, file.Machine, arch)
 	}
