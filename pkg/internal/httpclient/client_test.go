@@ -52,6 +52,7 @@ func TestRetries(t *testing.T) {
 		{"gives up", "GET", false, []int{500}, "", 3, 500, -1},
 		{"what is wrong stays wrong", "GET", false, []int{404}, "", 1, 404, 0},
 		{"a POST is not repeated", "POST", false, []int{503, 200}, "", 1, 503, 0},
+		{"unless nothing was done", "POST", false, []int{429, 200}, "3", 2, 200, 3 * time.Second},
 		{"unless that is harmless", "POST", true, []int{503, 200}, "", 2, 200, -1},
 	}
 	for _, tt := range tests {

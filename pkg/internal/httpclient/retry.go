@@ -10,7 +10,7 @@ import (
 )
 
 // Retry says when a call is repeated: after 429, 500, 502, 503, 504 and calls without an answer, where
-// repeating is harmless. The pause before each repetition is random between zero and a limit that doubles
+// repeating is harmless, which it always is after 429. The pause before each repetition is random between zero and a limit that doubles
 // every time; a Retry-After replaces it.
 type Retry struct {
 	// Attempts is the number of calls altogether; default 4, 1 means that nothing is repeated.
@@ -56,7 +56,9 @@ func wait(ctx context.Context, d time.Duration) error {
 // next says whether to repeat after the given attempt, counted from 1, and how long to wait before. A
 // pause that would outlast the context is not begun.
 func (r Retry) next(ctx context.Context, request Request, response *Response, err error, attempt int) (time.Duration, bool) {
-	if attempt >= r.Attempts || ctx.Err() != nil || !repeatable(request) {
+	// Who answers 429 has done nothing, so that repeating is harmless whatever the call is.
+	refused := err == nil && response.Status == http.StatusTooManyRequests
+	if attempt >= r.Attempts || ctx.Err() != nil || !refused && !repeatable(request) {
 		return 0, false
 	}
 	pause := rand.N(min(r.Max, r.Base<<min(attempt-1, 16)) + 1)
