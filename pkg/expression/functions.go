@@ -63,6 +63,7 @@ var functions = map[string]function{
 	"source":      variable(func(in *Input) string { return in.Vars["source"] }),
 	"subject":     variable(func(in *Input) string { return in.Vars["subject"] }),
 	"time":        variable(func(in *Input) string { return in.Vars["time"] }),
+	"eventTypes":  variable(func(in *Input) string { return in.Vars["eventTypes"] }),
 	"nonce":       variable(func(in *Input) string { return in.Vars["nonce"] }),
 
 	"first":   {first, new(func(...string) string)},

@@ -33,7 +33,7 @@ type Input struct {
 	// Item is one element of a split or a listing; Index its position from 0.
 	Item  []byte
 	Index int
-	// Vars are the scope's named strings: id, topic, type, version, callback, label, source, subject, time, nonce.
+	// Vars are the scope's named strings: id, topic, type, version, callback, label, source, subject, time, nonce, eventTypes.
 	Vars map[string]string
 	// Status and Answer belong to a response of the system.
 	Status int

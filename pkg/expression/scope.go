@@ -29,7 +29,7 @@ const (
 	Response
 	// Relay: an event from Kyma on its way out: id, type, version, source, subject, time, data, body, json.
 	Relay
-	// Manual: what a person has to enter: callback and secretRef(name).
+	// Manual: what a person has to enter: callback, secretRef(name) and eventTypes, those of the catalog.
 	Manual
 	// Claims: a token that is signed for a call: nonce.
 	Claims
@@ -69,7 +69,7 @@ var placed = map[string][]Scope{
 	"id": {Webhook, Relay}, "callback": {Webhook, Manual}, "label": {Webhook},
 	"source": {Relay}, "subject": {Relay}, "time": {Relay}, "data": {Relay},
 	"status": {Response}, "response": {Response},
-	"secretRef": {Manual}, "nonce": {Claims},
+	"secretRef": {Manual}, "eventTypes": {Manual}, "nonce": {Claims},
 }
 
 func with(scopes []Scope, more ...Scope) []Scope { return slices.Concat(scopes, more) }
@@ -77,7 +77,7 @@ func with(scopes []Scope, more ...Scope) []Scope { return slices.Concat(scopes, 
 // variables are the names that are used without parentheses.
 var variables = []string{
 	"rawBody", "content", "contentType", "index", "type", "topic", "version", "id", "callback", "label", "source", "subject",
-	"time", "data", "status", "nonce",
+	"time", "data", "status", "nonce", "eventTypes",
 }
 
 // hidden are functions that definitions do not see.

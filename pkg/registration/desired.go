@@ -35,6 +35,8 @@ type builder struct {
 	identity   identity
 	system     *system.Client  // nil where the system's address is wrong
 	judge      CredentialJudge // nil where Kyma holds all kinds of credentials
+	prefix     string          // of event types
+	prefixed   bool            // see Options.PrefixedTypes
 }
 
 // service makes the service of an active API. The note is what has to be said about how it can be called.
@@ -158,10 +160,8 @@ func (b builder) events() (Service, finding) {
 	if s.Description == "" {
 		s.Description = catalog.Name
 	}
-	for _, t := range b.definition.EventTypes() {
-		if strings.HasPrefix(t.Name, legacyPrefix) {
-			return s, system.Misconfigured("choose another name", "the event type %q begins with %s, which Kyma refuses", t.FullType(), legacyPrefix)
-		}
+	if f := checkTypes(b.definition.EventTypes(), b.prefix, b.prefixed); !f.OK() {
+		return s, f
 	}
 	document, err := b.document(catalog.Catalog)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
+	"github.com/kyma-connectors/kyma-connectors/pkg/system"
 )
 
 // legacyPrefix is what Kyma takes for an event type of its own, older kind.
@@ -17,19 +18,66 @@ const SubscriptionV1Alpha1 = "v1alpha1"
 
 const subscriptionV1Alpha2 = "v1alpha2"
 
+// prefix is what prefixed types begin with.
+func (r *run) prefix() string {
+	if r.EventPrefix != "" {
+		return r.EventPrefix
+	}
+	return legacyPrefix
+}
+
+// eventTypes are those of the catalog, for people.
+func (r *run) eventTypes() string {
+	var types []string
+	for _, t := range r.Definition.EventTypes() {
+		types = append(types, t.FullType())
+	}
+	return strings.Join(types, ", ")
+}
+
 // subscription is a ready Kyma Subscription to one event type. The sink is the reader's own service.
-func subscription(version, application string, t connector.EventType) map[string]any {
+func (r *run) subscription(t connector.EventType) map[string]any {
 	return wanted{
 		name: subscriptionName(t.FullType()), namespace: sinkNamespace, service: sinkService,
-		source: application, types: []connector.EventType{t}, inFlight: 10,
-	}.manifest(version)
+		source: r.report.Application, prefix: r.prefix(), types: []connector.EventType{t}, inFlight: 10,
+	}.manifest(r.SubscriptionVersion)
 }
+
+// checkTypes says what a Kyma would not keep of the names: which it refuses, and which become one.
+func checkTypes(types []connector.EventType, prefix string, prefixed bool) finding {
+	seen := map[string]string{}
+	for _, t := range types {
+		full := t.FullType()
+		if strings.HasPrefix(t.Name, legacyPrefix) || strings.HasPrefix(t.Name, prefix) {
+			return system.Misconfigured("choose another name", "the event type %q begins with the prefix %s of older types, which Kyma refuses", full, prefix)
+		}
+		if len(full) > maxType {
+			return system.Misconfigured("choose a shorter name", "the event type %.40q… has more than the %d characters that Kyma takes", full, maxType)
+		}
+		if !prefixed {
+			continue
+		}
+		if !strings.Contains(t.Name, ".") {
+			return system.Misconfigured("call it <object>.<what happened>", "the event type %q has one part before its version, and this Kyma (before 2.12) takes at least two", full)
+		}
+		merged := prefixedType(prefix, "", t)
+		if other, double := seen[merged]; double {
+			return system.Misconfigured("rename one of them", "this Kyma (before 2.12) cannot tell the event types %q and %q apart: it joins the parts of a name", other, full)
+		}
+		seen[merged] = full
+	}
+	return finding{}
+}
+
+// maxType is how long a type may be in Kyma up to 1.10, the strictest.
+const maxType = 253
 
 // wanted is what a Subscription says.
 type wanted struct {
 	name, namespace string
 	service, path   string // the sink
 	source          string // the Application
+	prefix          string // of prefixed types
 	types           []connector.EventType
 	inFlight        int
 }
@@ -63,7 +111,7 @@ func (w wanted) manifest(version string) map[string]any {
 	}
 	filters := make([]map[string]any, len(w.types))
 	for i, t := range w.types {
-		filters[i] = map[string]any{"eventSource": exact("source", ""), "eventType": exact("type", prefixedType(w.source, t))}
+		filters[i] = map[string]any{"eventSource": exact("source", ""), "eventType": exact("type", prefixedType(w.prefix, w.source, t))}
 	}
 	manifest["apiVersion"] = "eventing.kyma-project.io/v1alpha1"
 	manifest["spec"] = map[string]any{
@@ -85,12 +133,12 @@ func fullType(t connector.EventType) string {
 
 // prefixedType is the type by which Kyma versions before 2.12 deliver an event: they join all segments of its
 // name but the last.
-func prefixedType(application string, t connector.EventType) string {
+func prefixedType(prefix, application string, t connector.EventType) string {
 	object, operation := t.Name, ""
 	if i := strings.LastIndexByte(t.Name, '.'); i >= 0 {
 		object, operation = strings.ReplaceAll(t.Name[:i], ".", ""), t.Name[i:]
 	}
-	return legacyPrefix + "." + event.CleanApplication(application) + "." + fullType(connector.EventType{Name: object + operation, Version: t.Version})
+	return prefix + "." + event.CleanApplication(application) + "." + fullType(connector.EventType{Name: object + operation, Version: t.Version})
 }
 
 // subscriptionName makes a name for Kubernetes of an event type.

@@ -45,7 +45,7 @@ func (r *run) tellRelays() {
 		e := system.Evaluator{In: r.Params.Input()}
 		w := wanted{
 			name: release + "-relay-" + relay.Name, namespace: namespace, service: service, path: relay.From.Path,
-			source: e.Text(relay.From.Source), inFlight: inFlight(relay.To.Batch),
+			source: e.Text(relay.From.Source), prefix: r.prefix(), inFlight: inFlight(relay.To.Batch),
 		}
 		if w.source == "" {
 			w.source = r.report.Application

@@ -40,6 +40,10 @@ type Options struct {
 	SecretRef   func(name string) string
 	// SubscriptionVersion is the version of Subscriptions that the cluster knows, for the report.
 	SubscriptionVersion string
+	// PrefixedTypes says that this Kyma brings events to their subscribers by types with a prefix, in which several
+	// types may become one: Kyma 1.21 to 2.11. EventPrefix is the prefix; default sap.kyma.custom.
+	PrefixedTypes bool
+	EventPrefix   string
 	// Detected is what is known about the cluster, for the report.
 	Detected []Detection
 }
@@ -126,7 +130,7 @@ func (r *run) do(ctx context.Context) {
 		return
 	}
 	r.report.Application = application
-	r.builder = builder{definition: r.Definition, identity: identity{application, r.Instance}}
+	r.builder = builder{definition: r.Definition, identity: identity{application, r.Instance}, prefix: r.prefix(), prefixed: r.PrefixedTypes}
 	r.builder.judge, _ = r.Catalog.(CredentialJudge)
 
 	r.Log.Info("asking the system and Kyma", "application", application, "backend", r.Catalog.Name())
@@ -587,12 +591,12 @@ func (r *run) noteKept(current []Registered) {
 // tell adds what people need to know besides: events, relays, manual steps, caches.
 func (r *run) tell() {
 	for _, t := range r.Definition.EventTypes() {
-		r.report.Events = append(r.report.Events, EventReport{Type: t.FullType(), Summary: t.Summary, Subscription: subscription(r.SubscriptionVersion, r.report.Application, t)})
+		r.report.Events = append(r.report.Events, EventReport{Type: t.FullType(), Summary: t.Summary, Subscription: r.subscription(t)})
 	}
 	r.tellRelays()
 	callback := r.callback()
 	in := r.Params.Input()
-	in.Vars = map[string]string{"callback": callback}
+	in.Vars = map[string]string{"callback": callback, "eventTypes": r.eventTypes()}
 	in.SecretRef = r.SecretRef
 	for _, m := range r.Definition.Manual {
 		e := system.Evaluator{In: in}

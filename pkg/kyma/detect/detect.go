@@ -97,6 +97,12 @@ type Result struct {
 	Findings []registration.Detection
 }
 
+// PrefixedTypes says that events reach their subscribers by types with a prefix: where there is a publisher, and Subscriptions
+// are of the older version (Kyma 1.21 to 2.11).
+func (r *Result) PrefixedTypes() bool {
+	return r.Subscriptions == SubscriptionsV1Alpha1 && r.Publish.Kind != PublishLegacy
+}
+
 // Publish is a publish target.
 type Publish struct {
 	// Kind is PublishCloudEvents or PublishLegacy.
