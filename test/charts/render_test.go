@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"maps"
@@ -25,23 +26,39 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	kubeyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/scaffold"
 )
 
 const root = "../../charts"
 
+// scaffolds is a repository that "addonctl new" has started.
+var scaffolds = filepath.Join(os.TempDir(), fmt.Sprintf("charts-test-%d", os.Getpid()))
+
 // TestMain keeps Helm quiet: its loader logs every symbolic link.
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard)
-	os.Exit(m.Run())
+	code := m.Run()
+	_ = os.RemoveAll(scaffolds)
+	os.Exit(code)
 }
 
-// connectors are the directories of the connector charts.
+var newConnector = sync.OnceValues(func() (*scaffold.Result, error) {
+	if err := os.Mkdir(scaffolds, 0o700); err != nil {
+		return nil, err
+	}
+	return scaffold.Write(scaffolds, scaffold.Options{System: "made-up"})
+})
+
+// connectors are the directories of the connector charts, and of one that was just made.
 func connectors(t *testing.T) []string {
 	t.Helper()
 	dirs, err := filepath.Glob(filepath.Join(root, "*-connector"))
 	require.NoError(t, err)
 	require.NotEmpty(t, dirs)
-	return dirs
+	made, err := newConnector()
+	require.NoError(t, err)
+	return append(dirs, filepath.Join(scaffolds, "charts", made.Key))
 }
 
 const c4c = root + "/c4c-connector"
