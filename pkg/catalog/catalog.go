@@ -236,3 +236,28 @@ func (c *Catalog) undescribed(at string, seen, found map[string]bool) {
 		}
 	}
 }
+
+// Members are the names of all members that schemas describe.
+func (c *Catalog) Members() map[string]bool {
+	names := map[string]bool{}
+	members(c.root, names)
+	return names
+}
+
+func members(node any, names map[string]bool) {
+	switch n := node.(type) {
+	case []any:
+		for _, item := range n {
+			members(item, names)
+		}
+	case map[string]any:
+		if properties, ok := n["properties"].(map[string]any); ok {
+			for name := range properties {
+				names[name] = true
+			}
+		}
+		for _, child := range n {
+			members(child, names)
+		}
+	}
+}

@@ -250,7 +250,17 @@ type Events struct {
 	// Catalog is an AsyncAPI 2 document beside the definition; one channel per event type, named
 	// "<type>.<version>".
 	Catalog string `json:"catalog"`
+	// Validate says what the gateway does with an event whose payload is not what the catalog says, where the
+	// operator does not: off (do not look; the default), warn (count and log it) or reject.
+	Validate string `json:"validate,omitempty"`
 }
+
+// The values of Events.Validate.
+const (
+	ValidateOff    = "off"
+	ValidateWarn   = "warn"
+	ValidateReject = "reject"
+)
 
 // Delivery is one way in. HTTP or MQTT is set.
 type Delivery struct {
@@ -270,8 +280,9 @@ type Delivery struct {
 	// Types maps to event types; the first match wins. Without it, Event.Type says the type.
 	Types []TypeRule   `json:"types,omitempty"`
 	Event EventMapping `json:"event"`
-	// Unknown says what becomes of an event whose type is unknown: refuse (default by HTTP) or deadLetter
-	// (default by MQTT, where nobody hears of a refusal).
+	// Unknown says what becomes of an event whose type is unknown, where the buffer can keep it: deadLetter (the
+	// sender hears that it was taken; the default by MQTT, where nobody hears of a refusal) or refuse (nothing is
+	// kept). Without it, by HTTP, the sender hears of the refusal and a dead letter is kept.
 	Unknown string `json:"unknown,omitempty"`
 	// OrderBy keeps the order of events with the same key.
 	OrderBy Value `json:"orderBy,omitempty" scope:"event"`

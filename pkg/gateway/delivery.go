@@ -44,13 +44,17 @@ type Record struct {
 
 // Entry is one event of a delivery.
 type Entry struct {
-	// Event is empty where the delivery could not be mapped.
+	// Event has no type where the delivery could not be mapped.
 	Event event.Event
 	// Key, if not empty, keeps the order: events with equal keys are published one after another.
 	Key string
 	// Failure makes the entry a dead letter.
 	Failure *Failure
 }
+
+// Mapped says whether there is an event. An entry without one may have an id all the same, by which
+// repetitions of the delivery are noticed.
+func (e *Entry) Mapped() bool { return e.Event.Type != "" }
 
 // Failure says why an event became a dead letter.
 type Failure struct {

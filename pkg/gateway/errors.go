@@ -23,6 +23,7 @@ const (
 	ReasonConnection    Reason = "connection"
 	ReasonUnknownType   Reason = "unknown_type" // no rule knows the event's type
 	ReasonMapping       Reason = "mapping"      // the delivery could not be mapped
+	ReasonPayload       Reason = "payload"      // the payload is not what the event catalog says
 	ReasonDraining      Reason = "draining"     // the gateway is shutting down
 	ReasonOverload      Reason = "overload"     // more than the gateway takes at once
 )

@@ -27,6 +27,13 @@ type Mapper interface {
 	Map(d mapping.Delivery) mapping.Result
 }
 
+// Payloads knows what the payloads of events must look like. It is safe for concurrent use.
+type Payloads interface {
+	// Check says what is wrong with the payload of an event, or "". What it says holds nothing of the
+	// payload: neither values nor names. known is false where nothing is known about the event's type.
+	Check(e event.Event) (problem string, known bool)
+}
+
 // Sink is where events go.
 type Sink interface {
 	// Check refuses, without a call, what the target would refuse: a permanent *PublishError.

@@ -92,6 +92,22 @@ func (m *Metrics) deadLettered(route string, reason Reason) {
 	m.set.Counter("dead_letters_total", "route", route, "reason", string(reason)).Inc()
 }
 
+// notKept counts a refused delivery that is no dead letter either, for want of space.
+func (m *Metrics) notKept(route string) {
+	m.set.Counter("refused_not_kept_total", "route", route).Inc()
+}
+
+// mismatched counts an event whose payload is not what the event catalog says. The type is one of the
+// catalog's.
+func (m *Metrics) mismatched(route, fullType string) {
+	m.set.Counter("payload_mismatches_total", "route", route, "type", fullType).Inc()
+}
+
+// unchecked counts an event that the event catalog says nothing about.
+func (m *Metrics) unchecked(route string) {
+	m.set.Counter("payload_unchecked_total", "route", route).Inc()
+}
+
 // Published counts a publication and how long it took.
 func (m *Metrics) Published(sink string, start time.Time, err error) {
 	result := "ok"

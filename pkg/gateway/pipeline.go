@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,9 +19,13 @@ import (
 type PipelineOptions struct {
 	Buffer Buffer
 	// Sink is asked what it would refuse; events go through the buffer.
-	Sink    Sink
-	Metrics *Metrics
-	Logger  *slog.Logger
+	Sink Sink
+	// Payloads, if not nil, checks payloads. What is wrong with one is counted and logged; with
+	// RejectPayloads the event is rejected, too.
+	Payloads       Payloads
+	RejectPayloads bool
+	Metrics        *Metrics
+	Logger         *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -29,11 +35,15 @@ type Pipeline struct {
 	buffer   Buffer
 	stores   bool
 	sink     Sink
+	payloads Payloads
+	reject   bool // payloads that do not fit
 	metrics  *Metrics
 	logger   *slog.Logger
 	now      func() time.Time
 	attempts *attempts
 	notes    notes
+	// mismatches are notes about payloads, which must not crowd out the others.
+	mismatches notes
 }
 
 // NewPipeline makes a pipeline.
@@ -46,7 +56,7 @@ func NewPipeline(o PipelineOptions) *Pipeline {
 	}
 	_, stores := o.Buffer.(DeadLetters)
 	return &Pipeline{
-		buffer: o.Buffer, stores: stores, sink: o.Sink, metrics: o.Metrics, logger: o.Logger, now: o.Now,
+		buffer: o.Buffer, stores: stores, sink: o.Sink, payloads: o.Payloads, reject: o.RejectPayloads, metrics: o.Metrics, logger: o.Logger, now: o.Now,
 		attempts: newAttempts(o.Now),
 	}
 }
@@ -96,10 +106,16 @@ func (p *Pipeline) take(ctx context.Context, route *Route, d *Delivery, result m
 	case record == nil && outcome == Ignored:
 		return Answer{Outcome: Ignored}
 	case record == nil:
+		if f := remappable(route, result); f != nil {
+			p.putAside(ctx, route, d, f)
+		}
 		return Answer{Outcome: outcome, Error: result.Reason}
 	}
-	if answer, ok := p.checkEvents(route, d, record); !ok {
-		return answer
+	if refused := p.checkEvents(route, d, record); refused != nil {
+		if refused.Reason == ReasonPayload {
+			p.putAside(ctx, route, d, &Failure{Reason: ReasonPayload, Detail: refused.Error()})
+		}
+		return unpublishable(refused)
 	}
 	return p.append(ctx, route, record)
 }
@@ -120,9 +136,9 @@ func (p *Pipeline) sort(route *Route, d *Delivery, result mapping.Result) (*Reco
 		case mapping.Unknown:
 			reason = ReasonUnknownType
 		}
-		// What the sender should hear about is refused. A dead letter is for unknown types that the
-		// definition keeps, for single items among good ones, which a refusal would lose, and for senders
-		// that hear nothing.
+		// What the sender should hear about is refused. A dead letter instead of an event is for unknown
+		// types that the definition keeps, for single items among good ones, which a refusal would lose, and
+		// for senders that hear nothing.
 		keep := events > 0 || route.Unheard && item.Outcome != mapping.Unknown || route.DeadLetterUnknown && item.Outcome == mapping.Unknown
 		if !p.stores || !keep {
 			return nil, outcomes[result.Outcome]
@@ -140,9 +156,64 @@ var outcomes = map[mapping.Outcome]Outcome{
 	mapping.Ignored: Ignored, mapping.Unknown: Unknown, mapping.Rejected: Rejected, mapping.Malformed: Malformed,
 }
 
-// checkEvents refuses what the target would never take, while the sender still listens. An event among
-// others that are good becomes a dead letter instead.
-func (p *Pipeline) checkEvents(route *Route, d *Delivery, record *Record) (Answer, bool) {
+// remappable is the failure of a delivery that is refused although another mapping might make events of it;
+// nil where the definition itself refuses it.
+func remappable(route *Route, result mapping.Result) *Failure {
+	for _, item := range result.Items {
+		switch item.Outcome {
+		case mapping.Unknown:
+			if !route.RefuseUnknown {
+				return &Failure{Reason: ReasonUnknownType, Detail: item.Reason}
+			}
+		case mapping.Rejected, mapping.Malformed:
+			if !item.Deliberate {
+				return &Failure{Reason: ReasonMapping, Detail: item.Reason}
+			}
+		}
+	}
+	return nil
+}
+
+// putAside keeps a delivery that is refused as a dead letter, where the buffer can: the sender hears what is
+// wrong, and whoever mends the definition can replay it. What comes again is kept once. Half of the buffer is
+// left to what can be delivered, so that a sender that is wrong all the time keeps nobody else out.
+func (p *Pipeline) putAside(ctx context.Context, route *Route, d *Delivery, f *Failure) {
+	if !p.stores {
+		return
+	}
+	if s := p.buffer.Status(); s.Problem != nil || s.Capacity > 0 && s.Bytes >= s.Capacity/2 {
+		p.metrics.notKept(route.Name)
+		return
+	}
+	f.At = d.Received
+	delivery := d.keep(route.Kept)
+	record := &Record{Delivery: delivery, Entries: []Entry{{Event: event.Event{ID: digest(delivery)}, Failure: f}}}
+	duplicates, err := p.buffer.Append(context.WithoutCancel(ctx), record)
+	switch {
+	case err != nil:
+		p.metrics.notKept(route.Name)
+		if skipped, ok := p.notes.allow(p.now()); ok {
+			p.logger.Warn("a refused delivery cannot be kept", "route", route.Name, "error", err.Error(), "skipped", skipped)
+		}
+	case !duplicates[0]:
+		p.metrics.deadLettered(route.Name, f.Reason)
+	}
+}
+
+// digest names a delivery that has no event id: the same one comes to the same name.
+func digest(d Delivery) string {
+	d.Received = time.Time{}
+	encoded, err := (&Record{Delivery: d}).AppendBinary(nil)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(encoded)
+	return "unmapped-" + hex.EncodeToString(sum[:16])
+}
+
+// checkEvents says what the target, or the event catalog, would never take, while the sender still listens.
+// An event among others that are good becomes a dead letter instead.
+func (p *Pipeline) checkEvents(route *Route, d *Delivery, record *Record) *PublishError {
 	trace := traceParent(d)
 	good := 0
 	var first *PublishError
@@ -161,6 +232,9 @@ func (p *Pipeline) checkEvents(route *Route, d *Delivery, record *Record) (Answe
 		}
 		err := AsPublishError(p.sink.Check(entry.Event))
 		if err == nil {
+			err = p.checkPayload(route, entry.Event)
+		}
+		if err == nil {
 			good++
 			continue
 		}
@@ -170,9 +244,34 @@ func (p *Pipeline) checkEvents(route *Route, d *Delivery, record *Record) (Answe
 		}
 	}
 	if first != nil && (good == 0 && !route.Unheard || !p.stores) {
-		return unpublishable(first), false
+		return first
 	}
-	return Answer{}, true
+	return nil
+}
+
+// checkPayload holds a payload against the event catalog. What it finds is counted and logged, and an error
+// only where such events are rejected.
+func (p *Pipeline) checkPayload(route *Route, e event.Event) *PublishError {
+	if p.payloads == nil {
+		return nil
+	}
+	problem, known := p.payloads.Check(e)
+	if !known {
+		p.metrics.unchecked(route.Name)
+		return nil
+	}
+	if problem == "" {
+		return nil
+	}
+	p.metrics.mismatched(route.Name, e.FullType())
+	err := &PublishError{Reason: ReasonPayload, Permanent: true, Detail: fmt.Sprintf("the payload is not what the event catalog says of %s: %s", e.FullType(), problem)}
+	if p.reject {
+		return err
+	}
+	if skipped, ok := p.mismatches.allow(p.now()); ok {
+		p.logger.Warn("a payload is not what the event catalog says", "route", route.Name, "event", e.ID, "type", e.FullType(), "problem", problem, "skipped", skipped)
+	}
+	return nil
 }
 
 // Verify does the first stage alone: for transports where a sender proves once who it is. An answer that

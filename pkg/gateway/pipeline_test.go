@@ -1,9 +1,12 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/gatewaytest"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/telemetry"
 	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
 )
 
@@ -37,11 +41,14 @@ func result(outcome mapping.Outcome, reason string, items ...mapping.Item) mappi
 	return r
 }
 
-// storing is a buffer that keeps dead letters; only Append is used.
+// storing is a buffer that keeps dead letters; only Append and Status are used.
 type storing struct {
 	gatewaytest.Buffer
 	gateway.DeadLetters
+	status gateway.BufferStatus
 }
+
+func (s *storing) Status() gateway.BufferStatus { return s.status }
 
 // keeping returns a buffer that remembers the last record.
 func keeping(kept **gateway.Record, duplicates []bool) gatewaytest.Buffer {
@@ -141,6 +148,7 @@ func TestWhatABufferKeepsThatCan(t *testing.T) {
 		}
 		return nil
 	}
+	forged := mapping.Item{Outcome: mapping.Rejected, Reason: "reject: the definition refuses it", Deliberate: true}
 	tests := []struct {
 		name    string
 		unknown bool // the definition keeps unknown types
@@ -148,9 +156,11 @@ func TestWhatABufferKeepsThatCan(t *testing.T) {
 		outcome gateway.Outcome
 		kept    []gateway.Reason // of the entries; empty for an event
 	}{
-		{"an unknown type is refused", false, result(mapping.Unknown, "", unknown), gateway.Unknown, nil},
-		{"unless the definition keeps it", true, result(mapping.Unknown, "", unknown), gateway.DeadLettered, []gateway.Reason{gateway.ReasonUnknownType}},
-		{"a malformed delivery is refused", true, result(mapping.Malformed, "", broken), gateway.Malformed, nil},
+		{"an unknown type is refused, and kept", false, result(mapping.Unknown, "", unknown), gateway.Unknown, []gateway.Reason{gateway.ReasonUnknownType}},
+		{"or kept instead, if the definition says so", true, result(mapping.Unknown, "", unknown), gateway.DeadLettered, []gateway.Reason{gateway.ReasonUnknownType}},
+		{"a malformed delivery is refused, and kept", true, result(mapping.Malformed, "", broken), gateway.Malformed, []gateway.Reason{gateway.ReasonMapping}},
+		{"several bad items are one dead letter", false, result(mapping.Malformed, "", unknown, broken), gateway.Malformed, []gateway.Reason{gateway.ReasonUnknownType}},
+		{"what the definition rejects is not kept", false, result(mapping.Rejected, "", forged), gateway.Rejected, nil},
 		{"a bad item among good ones is kept", false, result(mapping.Malformed, "", accepted("a"), broken, unknown), gateway.Accepted, []gateway.Reason{"", gateway.ReasonMapping, gateway.ReasonUnknownType}},
 		{"a large event is refused", false, result(mapping.Accepted, "", accepted("large")), gateway.TooLarge, nil},
 		{"a large one among others is kept", false, result(mapping.Accepted, "", accepted("large"), accepted("a")), gateway.Accepted, []gateway.Reason{gateway.ReasonTooLarge, ""}},
@@ -185,6 +195,195 @@ func TestWhatABufferKeepsThatCan(t *testing.T) {
 			assert.Equal(t, tt.kept, reasons)
 		})
 	}
+}
+
+func refusing(t *testing.T, o gateway.PipelineOptions, r mapping.Result, d *gateway.Delivery) gateway.Answer {
+	t.Helper()
+	if o.Metrics == nil {
+		o.Metrics = gatewaytest.Metrics()
+	}
+	if o.Sink == nil {
+		o.Sink = &gatewaytest.Sink{}
+	}
+	route := gateway.NewRoute("webhook", gateway.Stages{
+		Verifier: gatewaytest.Verifier(nil), Mapper: gatewaytest.Mapper(func(mapping.Delivery) mapping.Result { return r }),
+	})
+	route.Kept = gateway.Kept{Headers: []string{"X-Topic"}}
+	return gateway.NewPipeline(o).Handle(context.Background(), route, d)
+}
+
+// TestWhatIsRefusedIsKeptOnce: a sender that repeats what cannot be mapped makes one dead letter of it.
+func TestWhatIsRefusedIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	bad := result(mapping.Rejected, "event.id: is empty")
+	name := func(d gateway.Delivery) string {
+		var kept *gateway.Record
+		answer := refusing(t, gateway.PipelineOptions{Buffer: &storing{Buffer: keeping(&kept, nil)}}, bad, &d)
+		assert.Equal(t, gateway.Answer{Outcome: gateway.Rejected, Status: 400, Error: "event.id: is empty"}, answer)
+		require.NotNil(t, kept)
+		require.Len(t, kept.Entries, 1)
+		assert.Equal(t, d.Body, kept.Delivery.Body, "the raw bytes")
+		assert.Equal(t, "event.id: is empty", kept.Entries[0].Failure.Detail)
+		assert.Empty(t, kept.Delivery.Header.Get("Authorization"))
+		return kept.Entries[0].Event.ID
+	}
+	delivery := func(topic, body, password string) gateway.Delivery {
+		return gateway.Delivery{Header: http.Header{"X-Topic": {topic}, "Authorization": {password}}, Body: []byte(body), Client: password}
+	}
+	first := name(delivery("a", "raw", "one"))
+	assert.Regexp(t, "^unmapped-[0-9a-f]{32}$", first)
+	assert.Equal(t, first, name(delivery("a", "raw", "two")), "a repetition has the same name, by which the buffer knows it")
+	assert.NotEqual(t, first, name(delivery("a", "raw ", "one")))
+	assert.NotEqual(t, first, name(delivery("b", "raw", "one")))
+}
+
+// TestWhatIsRefusedLeavesRoom: what cannot be delivered takes at most half of the buffer, and whether it can
+// be kept changes nothing for the sender.
+func TestWhatIsRefusedLeavesRoom(t *testing.T) {
+	t.Parallel()
+	bad := result(mapping.Malformed, "the content is not valid JSON")
+	for name, tt := range map[string]struct {
+		status gateway.BufferStatus
+		append error
+		kept   bool
+		metric string
+	}{
+		"there is room":            {gateway.BufferStatus{Bytes: 49, Capacity: 100}, nil, true, `dead_letters_total{route="webhook",reason="mapping"} 1`},
+		"without a bound":          {gateway.BufferStatus{Bytes: 49}, nil, true, `dead_letters_total{route="webhook",reason="mapping"} 1`},
+		"half of it is taken":      {gateway.BufferStatus{Bytes: 50, Capacity: 100}, nil, false, `refused_not_kept_total{route="webhook"} 1`},
+		"the buffer is in bad way": {gateway.BufferStatus{Problem: errors.New("no disk")}, nil, false, `refused_not_kept_total{route="webhook"} 1`},
+		"it fails":                 {gateway.BufferStatus{}, errors.New("no disk"), true, `refused_not_kept_total{route="webhook"} 1`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tried := false
+			set := telemetry.NewMetrics(gateway.MetricsPrefix)
+			buffer := &storing{status: tt.status, Buffer: gatewaytest.Buffer{AppendFunc: func(*gateway.Record) ([]bool, error) {
+				tried = true
+				return []bool{false}, tt.append
+			}}}
+			answer := refusing(t, gateway.PipelineOptions{Buffer: buffer, Metrics: gateway.NewMetrics(set)}, bad, &gateway.Delivery{Body: []byte("raw")})
+			assert.Equal(t, gateway.Answer{Outcome: gateway.Malformed, Status: 400, Error: "the content is not valid JSON"}, answer)
+			assert.Equal(t, tt.kept, tried)
+			assert.Contains(t, scrape(set), gateway.MetricsPrefix+tt.metric)
+		})
+	}
+}
+
+func scrape(set *telemetry.Metrics) string {
+	answer := httptest.NewRecorder()
+	set.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return answer.Body.String()
+}
+
+// payloads says the same of every payload.
+type payloads struct {
+	problem string
+	known   bool
+}
+
+func (p payloads) Check(event.Event) (string, bool) { return p.problem, p.known }
+
+// TestPayloadsAreChecked: against the event catalog, with what it says of a type that it knows.
+func TestPayloadsAreChecked(t *testing.T) {
+	t.Parallel()
+	const mismatch = `payload_mismatches_total{route="webhook",type="A.B.v1"} `
+	detail := "the payload is not what the event catalog says of A.B.v1: the payload lacks id"
+	bad := payloads{"the payload lacks id", true}
+	one := result(mapping.Accepted, "", accepted("a"))
+	for name, tt := range map[string]struct {
+		payloads gateway.Payloads
+		reject   bool
+		stores   bool
+		mapped   mapping.Result
+		want     gateway.Answer
+		kept     []gateway.Reason
+		metric   string
+	}{
+		"off":                    {nil, true, true, one, gateway.Answer{Outcome: gateway.Accepted, Status: 202, Events: []string{"a"}}, []gateway.Reason{""}, ""},
+		"fits":                   {payloads{"", true}, true, true, one, gateway.Answer{Outcome: gateway.Accepted, Status: 202, Events: []string{"a"}}, []gateway.Reason{""}, ""},
+		"unknown type":           {payloads{"", false}, true, true, one, gateway.Answer{Outcome: gateway.Accepted, Status: 202, Events: []string{"a"}}, []gateway.Reason{""}, `payload_unchecked_total{route="webhook"} 1`},
+		"warn":                   {bad, false, true, one, gateway.Answer{Outcome: gateway.Accepted, Status: 202, Events: []string{"a"}}, []gateway.Reason{""}, mismatch + "1"},
+		"reject":                 {bad, true, true, one, gateway.Answer{Outcome: gateway.Rejected, Status: 400, Withheld: true, Error: detail}, []gateway.Reason{gateway.ReasonPayload}, mismatch + "1"},
+		"reject without a store": {bad, true, false, one, gateway.Answer{Outcome: gateway.Rejected, Status: 400, Withheld: true, Error: detail}, nil, mismatch + "1"},
+		"reject several":         {bad, true, true, result(mapping.Accepted, "", accepted("a"), accepted("b")), gateway.Answer{Outcome: gateway.Rejected, Status: 400, Withheld: true, Error: detail}, []gateway.Reason{gateway.ReasonPayload}, mismatch + "2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			set := telemetry.NewMetrics(gateway.MetricsPrefix)
+			var kept *gateway.Record
+			var buffer gateway.Buffer = &storing{Buffer: keeping(&kept, nil)}
+			if !tt.stores {
+				plain := keeping(&kept, nil)
+				buffer = &plain
+			}
+			o := gateway.PipelineOptions{Buffer: buffer, Metrics: gateway.NewMetrics(set), Payloads: tt.payloads, RejectPayloads: tt.reject}
+			assert.Equal(t, tt.want, refusing(t, o, tt.mapped, &gateway.Delivery{Body: []byte("raw")}))
+			assert.Contains(t, scrape(set), tt.metric)
+			var reasons []gateway.Reason
+			if kept != nil {
+				assert.Equal(t, "raw", string(kept.Delivery.Body))
+				for _, e := range kept.Entries {
+					reasons = append(reasons, "")
+					if e.Failure != nil {
+						reasons[len(reasons)-1] = e.Failure.Reason
+					}
+				}
+			}
+			assert.Equal(t, tt.kept, reasons)
+		})
+	}
+}
+
+// onlyGood finds fault with one event.
+type onlyGood struct{}
+
+func (onlyGood) Check(e event.Event) (string, bool) {
+	if e.ID == "bad" {
+		return "the payload lacks id", true
+	}
+	return "", true
+}
+
+func TestARejectedPayloadHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	var kept *gateway.Record
+	o := gateway.PipelineOptions{Buffer: &storing{Buffer: keeping(&kept, nil)}, Payloads: onlyGood{}, RejectPayloads: true}
+	answer := refusing(t, o, result(mapping.Accepted, "", accepted("good"), accepted("bad")), &gateway.Delivery{})
+	assert.Equal(t, gateway.Accepted, answer.Outcome)
+	require.Len(t, kept.Entries, 2)
+	assert.Nil(t, kept.Entries[0].Failure)
+	assert.Equal(t, gateway.ReasonPayload, kept.Entries[1].Failure.Reason)
+	assert.Equal(t, "bad", kept.Entries[1].Event.ID)
+}
+
+// TestWarningsAboutPayloadsAreFewAndSaySo: a flood of wrong payloads is no flood of lines, and no line has
+// anything of a payload.
+func TestWarningsAboutPayloadsAreFewAndSaySo(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	logger, err := telemetry.NewLogger(&log, "info")
+	require.NoError(t, err)
+	now := time.Unix(1_700_000_000, 0)
+	buffer := gatewaytest.Buffer{AppendFunc: func(*gateway.Record) ([]bool, error) { return []bool{false}, nil }}
+	p := gateway.NewPipeline(gateway.PipelineOptions{
+		Buffer: &buffer, Sink: &gatewaytest.Sink{}, Metrics: gatewaytest.Metrics(), Logger: logger,
+		Payloads: payloads{"the payload lacks id", true}, Now: func() time.Time { return now },
+	})
+	e := newEvent("a")
+	e.Data = []byte(`{"password":"hunter2"}`)
+	mapped := mapping.Result{Outcome: mapping.Accepted, Events: []event.Event{e}, Items: []mapping.Item{{Outcome: mapping.Accepted, Event: e}}}
+	route := gateway.NewRoute("webhook", gateway.Stages{})
+	for range 1000 {
+		p.Take(context.Background(), route, &gateway.Delivery{}, mapped)
+	}
+	lines := strings.Count(log.String(), "\n")
+	assert.Equal(t, 10, lines)
+	assert.Contains(t, log.String(), `"type":"A.B.v1","problem":"the payload lacks id"`)
+	assert.NotContains(t, log.String(), "hunter2")
+	now = now.Add(time.Second)
+	p.Take(context.Background(), route, &gateway.Delivery{}, mapped)
+	assert.Contains(t, log.String(), `"skipped":990`)
 }
 
 func TestStatusesCanBeOverridden(t *testing.T) {

@@ -11,6 +11,9 @@ type Route struct {
 	// DeadLetterUnknown keeps deliveries of unknown type as dead letters instead of refusing them, where
 	// the buffer can keep any.
 	DeadLetterUnknown bool
+	// RefuseUnknown keeps nothing of deliveries of unknown type. Otherwise, where the buffer can keep any, a
+	// delivery that is refused because its type is unknown is a dead letter, too.
+	RefuseUnknown bool
 	// Unheard says that the sender does not hear why a delivery is refused (MQTT). What can never succeed
 	// becomes a dead letter then, where the buffer can keep any.
 	Unheard bool

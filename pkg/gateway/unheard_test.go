@@ -49,7 +49,7 @@ func TestWhatASenderDoesNotHearOfIsKept(t *testing.T) {
 					return tt.mapped
 				}),
 			})
-			route.Unheard, route.DeadLetterUnknown = true, tt.unknown
+			route.Unheard, route.DeadLetterUnknown, route.RefuseUnknown = true, tt.unknown, !tt.unknown
 			var kept *gateway.Record
 			var buffer gateway.Buffer = &storing{Buffer: keeping(&kept, nil)}
 			if !tt.stores {

@@ -130,7 +130,9 @@ func (m *Mapper) item(in expression.Input) Item {
 	case err != nil:
 		return *failed(Rejected, "reject", err.Error())
 	case refused:
-		return *failed(Rejected, "reject", "the definition refuses it")
+		item := *failed(Rejected, "reject", "the definition refuses it")
+		item.Deliberate = true
+		return item
 	}
 	e, failure := m.event(name, in)
 	if failure != nil {

@@ -65,6 +65,8 @@ type Item struct {
 	Outcome Outcome
 	// Reason says why there is no event; it quotes no payload.
 	Reason string
+	// Deliberate says that the definition itself rejects it: no other mapping would make an event of it.
+	Deliberate bool
 	// Event is set where Outcome is Accepted.
 	Event event.Event
 	// OrderKey is the same for events whose order has to be kept; empty where it does not matter.

@@ -49,6 +49,17 @@ func TestBuffers(t *testing.T) {
 	}
 }
 
+// The operator says whether payloads are checked; otherwise the definition does.
+func TestPayloadsAreValidatedAsTheOperatorSays(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[any]string{"warn": "warn", "reject": "reject", "off": "off", false: "off", "": ""} {
+		os := render(t, install(form().with(values{"gateway": values{"validatePayload": value}})))
+		for _, c := range containers(os.pods(t)["Deployment my-c4c-gateway"]) {
+			assert.Equal(t, want, env(t, c)["KC_VALIDATE_PAYLOAD"], "%s: %v", c.Name, value)
+		}
+	}
+}
+
 // On disk, each replica has a claim of its own, which outlives the release: it may hold events.
 func TestDiskBuffer(t *testing.T) {
 	t.Parallel()

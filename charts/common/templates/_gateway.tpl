@@ -181,6 +181,11 @@ spec:
 
 {{- define "common.gatewayEnv.chart" -}}
 {{ include "common.paramsEnv" . }}
+{{- $payloads := toString .Values.gateway.validatePayload }}
+{{- if $payloads }}
+- name: KC_VALIDATE_PAYLOAD
+  value: {{ ternary "off" $payloads (eq $payloads "false") | quote }}
+{{- end }}
 - name: KC_BUFFER
   value: {{ .Values.buffer.type }}
 {{- if eq .Values.buffer.type "disk" }}

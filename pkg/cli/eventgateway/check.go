@@ -26,6 +26,7 @@ type checkOptions struct {
 	buffer     bufferFlags
 	hosts      hostFlags
 	relay      relayFlags
+	payload    payloadFlags
 	askSink    bool
 	askSystem  bool
 	gatewayURL string
@@ -52,6 +53,7 @@ what is said about buffer and target. Nothing is opened and nobody is asked, unl
 	o.buffer.bind(flags)
 	o.hosts.bind(flags)
 	o.relay.bind(flags)
+	o.payload.bind(flags)
 	flags.BoolVar(&o.askSink, "sink", false, "also ask the target whether it is reachable; nothing is published")
 	flags.BoolVar(&o.askSystem, "system", false, "also ask the system that relays send to whether it is reachable; nothing is sent")
 	flags.StringVar(&o.gatewayURL, "gateway-url", "", "also ask a running gateway's admin address whether it is ready, such as http://127.0.0.1:8081")
@@ -96,6 +98,9 @@ func (o *checkOptions) configuration() (*setup, gateway.Sink, error) {
 		return nil, nil, err
 	}
 	if _, err := webhook.New(webhook.Options{Routes: s.webhooks()}); err != nil {
+		return nil, nil, err
+	}
+	if _, _, err := o.payload.checker(s.definition); err != nil {
 		return nil, nil, err
 	}
 	if err := errors.Join(o.buffer.check(), o.hosts.apply(s.hosts)); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/buffer"
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/payload"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/sink"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
 )
@@ -187,6 +188,33 @@ func relayStream(stream, relay string) string {
 		return stream
 	}
 	return stream + "-relay-" + relay
+}
+
+// payloadFlags say what becomes of events whose payload is not what the event catalog says.
+type payloadFlags struct{ validate string }
+
+func (f *payloadFlags) bind(flags *pflag.FlagSet) {
+	flags.StringVar(&f.validate, "validate-payload", "", "what to do with events whose payload is not what the event catalog says: off, warn (count and log them) or reject; without it what the definition says, or off")
+}
+
+// checker compiles the event catalog; nil where nobody asks for it. reject says that it is more than a warning.
+func (f *payloadFlags) checker(d *connector.Definition) (payloads gateway.Payloads, reject bool, err error) {
+	mode := f.validate
+	if mode == "" && d.Events != nil {
+		mode = d.Events.Validate
+	}
+	switch mode {
+	case "", connector.ValidateOff:
+		return nil, false, nil
+	case connector.ValidateWarn, connector.ValidateReject:
+	default:
+		return nil, false, fmt.Errorf("--validate-payload %q: want %s, %s or %s", mode, connector.ValidateOff, connector.ValidateWarn, connector.ValidateReject)
+	}
+	checker, err := payload.New(d)
+	if err != nil {
+		return nil, false, fmt.Errorf("--validate-payload %s: %w", mode, err)
+	}
+	return checker, mode == connector.ValidateReject, nil
 }
 
 // relayFlags say how events are sent to the system.

@@ -34,6 +34,7 @@ type serveOptions struct {
 	delivery   deliveryFlags
 	hosts      hostFlags
 	relay      relayFlags
+	payload    payloadFlags
 
 	listen, relayListen, adminListen, manageListen string
 	maxInFlight, maxConnections, maxSessions       int
@@ -74,6 +75,7 @@ Logs are JSON lines on standard error; they hold neither payloads nor secrets. H
 	o.delivery.bind(flags)
 	o.hosts.bind(flags)
 	o.relay.bind(flags)
+	o.payload.bind(flags)
 	flags.IntVar(&o.maxInFlight, "max-in-flight", 1024, "deliveries handled at the same time")
 	flags.Var(&o.maxBuffered, "max-buffered-bytes", "bytes of bodies held at the same time")
 	flags.IntVar(&o.maxConnections, "max-connections", 2048, "open connections")
@@ -107,6 +109,9 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 		return nil, cli.Config(err)
 	}
 	if err := errors.Join(o.buffer.check(), o.hosts.apply(s.hosts), checkCallback(o.callbackURL)); err != nil {
+		return nil, cli.Config(err)
+	}
+	if s.payloads, s.rejectPayloads, err = o.payload.checker(s.definition); err != nil {
 		return nil, cli.Config(err)
 	}
 	options, err := o.sink.options(s.application, o.buffer.credentials)
@@ -154,7 +159,9 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 	if o.reload > 0 {
 		services = append(services, gateway.Service{Name: "parameters", Run: watch.run})
 	}
-	pipeline := gateway.NewPipeline(gateway.PipelineOptions{Buffer: kept, Sink: target, Metrics: metrics, Logger: logger})
+	pipeline := gateway.NewPipeline(gateway.PipelineOptions{
+		Buffer: kept, Sink: target, Payloads: s.payloads, RejectPayloads: s.rejectPayloads, Metrics: metrics, Logger: logger,
+	})
 	webhooks, err := webhook.New(webhook.Options{
 		Routes: s.webhooks(), Pipeline: pipeline,
 		MaxInFlight: o.maxInFlight, MaxBuffered: int64(o.maxBuffered), ForwardedHops: o.forwardedHops,

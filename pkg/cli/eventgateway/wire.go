@@ -29,6 +29,9 @@ type setup struct {
 	routes []*gateway.Route
 	// tokens are the routes of the deliveries' token endpoints, nil where a delivery has none.
 	tokens []*gateway.Route
+	// payloads, if not nil, checks payloads; with rejectPayloads what does not fit is no event.
+	payloads       gateway.Payloads
+	rejectPayloads bool
 	// hosts are what deliveries that have hosts of their own are reached by.
 	hosts hostNames
 	// documents describe the webhooks that the definition publishes.
@@ -80,6 +83,7 @@ func (f *definitionFlags) load() (*setup, error) {
 		route := gateway.NewRoute(delivery.Name, stages.delivery)
 		route.Respond = delivery.Respond
 		route.DeadLetterUnknown = delivery.Unknown == "deadLetter" || delivery.Unknown == "" && delivery.MQTT != nil
+		route.RefuseUnknown = delivery.Unknown == "refuse"
 		route.Unheard = delivery.MQTT != nil
 		route.Kept = kept(delivery)
 		s.routes = append(s.routes, route)
@@ -169,12 +173,21 @@ func (s *setup) reload(params *connector.Params) error {
 	return nil
 }
 
-// remap maps a dead letter's delivery with the definition of now. What the target would refuse is an error.
+// remap maps a dead letter's delivery with the definition of now. What the target would refuse is an error, and
+// a payload that is rejected, too.
 func (s *setup) remap(check func(event.Event) error) func(gateway.Delivery) ([]gateway.Entry, error) {
+	fits := func(e event.Event) error {
+		if s.rejectPayloads {
+			if problem, _ := s.payloads.Check(e); problem != "" {
+				return fmt.Errorf("the payload is not what the event catalog says of %s: %s", e.FullType(), problem)
+			}
+		}
+		return check(e)
+	}
 	return func(d gateway.Delivery) ([]gateway.Entry, error) {
 		for _, route := range s.routes {
 			if route.Name == d.Route {
-				return gateway.Remap(route.Stages().Mapper, check, d)
+				return gateway.Remap(route.Stages().Mapper, fits, d)
 			}
 		}
 		return nil, fmt.Errorf("the definition has no delivery %q any more", d.Route)

@@ -314,7 +314,7 @@ func encodeEntry(d gateway.Delivery, entry gateway.Entry, limit int64) ([]byte, 
 		switch {
 		case limit <= 0 || int64(len(data)) <= limit-512:
 			return seal(data, 0, 0), nil
-		case r.Delivery.Body == nil || entry.Event.ID == "":
+		case r.Delivery.Body == nil || !entry.Mapped():
 			return nil, &gateway.PublishError{Reason: gateway.ReasonTooLarge, Permanent: true, Detail: fmt.Sprintf("the event takes %d bytes, the buffer takes at most %d", len(data), limit)}
 		}
 		r.Delivery.Body = nil

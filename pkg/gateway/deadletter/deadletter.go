@@ -123,7 +123,7 @@ func (s *Service) Show(ctx context.Context, id string) (Letter, error) {
 		return Letter{}, fmt.Errorf("dead letter %q: %w", id, err)
 	}
 	out := Letter{Summary: summary(l), Header: l.Delivery.Header, Query: l.Delivery.Query, Path: l.Delivery.Path, Topic: l.Delivery.Topic}
-	if l.Entry.Event.ID != "" {
+	if l.Entry.Mapped() {
 		out.Event = &l.Entry.Event
 	}
 	if utf8.Valid(l.Delivery.Body) {
@@ -160,7 +160,7 @@ func (s *Service) Replay(ctx context.Context, r Replay) ([]Result, error) {
 }
 
 func (s *Service) entries(l gateway.DeadLetter, remap bool) ([]gateway.Entry, error) {
-	mapped := l.Entry.Event.ID != ""
+	mapped := l.Entry.Mapped()
 	switch {
 	case mapped && !remap:
 		return []gateway.Entry{{Event: l.Entry.Event, Key: l.Entry.Key}}, nil
