@@ -138,6 +138,12 @@ func (m *Metrics) Relayed(result string, n int) {
 	m.set.Counter("results_total", "result", result).Add(n)
 }
 
+// WatchBatches adds the bytes that a call to the system has at most: the definition's bound, or less where the
+// system has found that too large.
+func (m *Metrics) WatchBatches(bytes func() int) {
+	m.set.Gauge("batch_bytes_limit", func() float64 { return float64(bytes()) })
+}
+
 // RelayedUnchecked counts an event that was sent although the system's schema could not be read.
 func (m *Metrics) RelayedUnchecked() { m.set.Counter("unchecked_total").Inc() }
 

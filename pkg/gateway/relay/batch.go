@@ -51,13 +51,48 @@ type batcher struct {
 	slots chan struct{}
 
 	mu      sync.Mutex
+	learned int // bytes of a batch, as far as the system's answers tell; never more than the limit
+	grown   int // calls of about that size since it changed
 	open    *batch
 	hurry   bool // nothing waits for others any more
 	running sync.WaitGroup
 }
 
 func newBatcher(l limits, parallel int, send func([]*item)) *batcher {
-	return &batcher{limits: l, send: send, slots: make(chan struct{}, parallel)}
+	return &batcher{limits: l, learned: l.bytes, send: send, slots: make(chan struct{}, parallel)}
+}
+
+// growAfter is how many calls of the learned size have to succeed before a larger one is tried.
+const growAfter = 100
+
+// learn notes that the system took a body of that size, or found it too large. The next batches are then half
+// as large from the beginning, and become larger again, a tenth at a time, as long as that goes well.
+func (b *batcher) learn(size int, tooLarge bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case tooLarge && size/2+overhead < b.learned:
+		b.learned, b.grown = size/2+overhead, 0
+	case tooLarge || b.learned >= b.limits.bytes || size < b.learned/2:
+	default:
+		if b.grown++; b.grown >= growAfter {
+			b.learned, b.grown = min(b.limits.bytes, b.learned+max(b.learned/10, 1)), 0
+		}
+	}
+}
+
+// now are the limits of the next batch. The caller has locked.
+func (b *batcher) now() limits {
+	l := b.limits
+	l.bytes = b.learned
+	return l
+}
+
+// Learned is how many bytes a batch has at most at the moment.
+func (b *batcher) Learned() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.learned
 }
 
 // do adds a document to a batch and waits until it was sent. A document whose time is over before that is
@@ -84,7 +119,7 @@ func (b *batcher) do(ctx context.Context, document []byte) *gateway.PublishError
 func (b *batcher) add(i *item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open != nil && !b.limits.takes(b.open, len(i.document)) {
+	if b.open != nil && !b.now().takes(b.open, len(i.document)) {
 		b.flush()
 	}
 	if b.open == nil {

@@ -171,3 +171,30 @@ func TestCallsAtTheSameTimeAreBounded(t *testing.T) {
 		assert.Equal(t, 3, most)
 	})
 }
+
+// TestBatchesLearnWhatTheSystemTakes: a 413 makes the next batches smaller, and success larger again.
+func TestBatchesLearnWhatTheSystemTakes(t *testing.T) {
+	t.Parallel()
+	b := newBatcher(limits{count: 1000, bytes: 1000, age: time.Hour}, 1, func([]*item) {})
+	b.learn(900, true)
+	assert.Equal(t, 452, b.Learned())
+	b.learn(2000, true)
+	assert.Equal(t, 452, b.Learned(), "one that was collected before tells nothing new")
+	b.mu.Lock()
+	assert.True(t, b.now().takes(&batch{bytes: 400, items: make([]*item, 1)}, 51))
+	assert.False(t, b.now().takes(&batch{bytes: 400, items: make([]*item, 1)}, 52))
+	b.mu.Unlock()
+	assert.True(t, b.limits.fits(900), "what is alone may still be as large as the definition says")
+
+	for range growAfter - 1 {
+		b.learn(440, false)
+		b.learn(20, false)
+	}
+	assert.Equal(t, 452, b.Learned(), "small ones prove nothing")
+	b.learn(440, false)
+	assert.Equal(t, 497, b.Learned())
+	for range 100 * growAfter {
+		b.learn(b.Learned(), false)
+	}
+	assert.Equal(t, 1000, b.Learned(), "and never more than the definition says")
+}

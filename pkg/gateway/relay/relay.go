@@ -72,6 +72,7 @@ func New(definition *connector.Relay, params expression.Input, caller Caller, o 
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	r.batcher = newBatcher(limitsOf(definition.To), o.Calls, func(items []*item) { r.send(ctx, items) })
+	o.Metrics.WatchBatches(r.batcher.Learned)
 	return r, nil
 }
 

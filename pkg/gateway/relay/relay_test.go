@@ -234,11 +234,18 @@ func TestABatchThatIsTooLargeIsHalved(t *testing.T) {
 		assert.True(t, err.Permanent)
 	}
 	s.set(func(s *shop) { s.most, s.calls = 2, nil })
-	for _, err := range publish(t, r, order("1", `{"n":1}`), order("2", `{"n":2}`), order("3", `{"n":3}`), order("4", `{"n":4}`)) {
+	r = newRelay(t, s)
+	four := []event.Event{order("1", `{"n":1}`), order("2", `{"n":2}`), order("3", `{"n":3}`), order("4", `{"n":4}`)}
+	for _, err := range publish(t, r, four...) {
 		assert.Nil(t, err)
 	}
 	assert.Len(t, s.called(), 3)
 	assert.Len(t, s.taken(), 4)
+	for _, err := range publish(t, r, four...) {
+		assert.Nil(t, err)
+	}
+	assert.Len(t, s.called(), 5, "it is known now that two are enough")
+	assert.Len(t, s.taken(), 8)
 }
 
 func TestASystemThatGoesAwayInTheMiddleIsLeftAlone(t *testing.T) {

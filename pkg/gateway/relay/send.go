@@ -22,6 +22,13 @@ func (r *Relay) send(ctx context.Context, items []*item) {
 // error says why.
 func (r *Relay) sendPart(ctx context.Context, p *plan, items []*item) (away *gateway.PublishError) {
 	err := r.call(ctx, p, items)
+	if len(items) > 1 && (err == nil || err.Reason == gateway.ReasonTooLarge) {
+		size := overhead
+		for _, i := range items {
+			size += len(i.document) + 1
+		}
+		r.batcher.learn(size, err != nil)
+	}
 	switch {
 	case err != nil && err.Permanent && len(items) > 1:
 		half := len(items) / 2
