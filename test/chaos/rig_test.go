@@ -164,6 +164,7 @@ type process struct {
 
 func (p *process) start(t *testing.T) {
 	t.Helper()
+	p.broke() // what was done since the end could not be noted either
 	p.cmd, p.logs = p.command(), &logs{}
 	p.cmd.Stderr = p.logs
 	if p.dir == "" {
