@@ -3,6 +3,8 @@ package eventgateway
 
 import (
 	"context"
+	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +13,16 @@ import (
 
 // Process runs the command line with this process's arguments, environment and streams and returns the
 // exit code.
-func Process() int { return cli.Process(Main) }
+func Process() int {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(softMemory)
+	}
+	return cli.Process(Main)
+}
+
+// softMemory is from when on the process collects garbage rather than grow, unless GOMEMLIMIT says another
+// amount. What it has to hold is bounded to less; without this, a burst of large bodies leaves twice as much.
+const softMemory = 60 << 20
 
 // Main runs the command line and returns the exit code: 0 done, 1 worth another try, 2 configuration.
 func Main(ctx context.Context, args []string, getenv func(string) string, streams cli.Streams) int {
