@@ -1,10 +1,17 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -51,7 +58,8 @@ type scenario struct {
 	apis     int
 	latency  time.Duration
 	metadata int  // bytes of each $metadata
-	probe    bool // the document is probed, too, not only the service document
+	probe    bool // the document is what is probed, not the service document
+	keeps    bool // the Job keeps a state and a status
 }
 
 func newWorld(s scenario) (*world, error) {
@@ -63,7 +71,15 @@ func newWorld(s scenario) (*world, error) {
 	begin := time.Now()
 	w.system = httptest.NewUnstartedServer(w.record(begin, true, serveOData(s)))
 	w.system.Config.ErrorLog = log.New(io.Discard, "", 0)
+	certificate, authority, err := selfSigned()
+	if err != nil {
+		return nil, err
+	}
+	w.system.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	w.system.StartTLS()
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(authority)
+	toSystem := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}}}
 
 	generation := simulator.Current
 	if s.backend == registry {
@@ -71,7 +87,7 @@ func newWorld(s scenario) (*world, error) {
 	}
 	w.kyma, err = simulator.NewKyma(simulator.KymaOptions{
 		Generation: generation, Applications: []string{"bench"}, Namespaces: []string{"bench"},
-		Latency: s.latency, RegistryWork: time.Nanosecond, SystemClient: w.system.Client(),
+		Latency: s.latency, RegistryWork: time.Nanosecond, SystemClient: toSystem,
 	})
 	if err != nil {
 		return nil, err
@@ -81,18 +97,21 @@ func newWorld(s scenario) (*world, error) {
 
 	w.args = []string{
 		"--connector", w.path("connector.yaml"), "--params", w.path("params.yaml"), "--kubeconfig", w.path("kubeconfig"),
-		"--instance", "bench/bench", "--state-secret", "bench-state", "--status-configmap", "bench-status", "--output", "json",
+		"--instance", "bench/bench", "--output", "json",
 		"--allow-address", "127.0.0.0/8",
+	}
+	if s.keeps {
+		w.args = append(w.args, "--state-secret", "bench-state", "--status-configmap", "bench-status")
 	}
 	if s.backend == registry {
 		w.args = append(w.args, "--registry-url", w.rest.URL+"/bench/v1/metadata")
 	}
-	return w, w.files(s)
+	return w, w.files(s, authority)
 }
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
-func (w *world) files(s scenario) error {
+func (w *world) files(s scenario, authority []byte) error {
 	files := map[string]string{
 		"connector.yaml": definition(s),
 		"params.yaml":    fmt.Sprintf("system_url: %s\nuser: bench\npassword: %s\n", w.system.URL, password),
@@ -103,7 +122,7 @@ users: [{name: u, user: {}}]
 contexts: [{name: x, context: {cluster: c, user: u, namespace: bench}}]
 current-context: x
 `, w.api.URL),
-		"ca.pem": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.system.Certificate().Raw})),
+		"ca.pem": string(authority),
 	}
 	for name, content := range files {
 		if err := os.WriteFile(w.path(name), []byte(content), 0o600); err != nil {
@@ -187,6 +206,23 @@ func (w *world) record(start time.Time, system bool, next http.Handler) http.Han
 		}
 		w.calls = append(w.calls, call{system, r.Method, r.URL.Path, begin, time.Since(start)})
 	})
+}
+
+// selfSigned makes a certificate of the kind that systems have today, and the file that lets a client trust it.
+func selfSigned() (tls.Certificate, []byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
 // take returns the calls so far and forgets them.

@@ -98,6 +98,9 @@ type ServiceReport struct {
 	ServiceID string `json:"serviceId,omitempty"`
 	// Call is how it answered a call (verify).
 	Call *CallReport `json:"call,omitempty"`
+
+	// kept is the outcome that is left when what is registered of the API was deleted.
+	kept *ServiceReport
 }
 
 // EventReport is one event type that workloads can subscribe to.

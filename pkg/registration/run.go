@@ -85,6 +85,7 @@ type run struct {
 	rows    map[string]int // service id or identifier -> index in report.Services
 	desired Desired
 	kyma    known
+	deleted map[string]bool // registered ids of services that were deleted
 	// changes is the number of changes that were made, writtenBefore what the Catalog had written before.
 	changes, writtenBefore int
 	// probes are the APIs that answered, by service id.
@@ -103,7 +104,7 @@ func Run(ctx context.Context, options Options, deps Dependencies) *Report {
 		options.Policy = Upsert
 	}
 	options.Parallel = options.parallel()
-	r := &run{Options: options, Dependencies: deps, redact: secret.NewRedactor(options.Params.Secrets()...), rows: map[string]int{}, probes: map[string]verified{}}
+	r := &run{Options: options, Dependencies: deps, redact: secret.NewRedactor(options.Params.Secrets()...), rows: map[string]int{}, probes: map[string]verified{}, deleted: map[string]bool{}}
 	r.report = &Report{
 		DryRun:    options.DryRun || options.Verify,
 		Connector: options.Definition.Metadata.Name,
@@ -471,6 +472,7 @@ func (r *run) stepDone(step Step) {
 		r.outcome(step.id(), OutcomeUpdated, step.Reason)
 	case Delete:
 		r.leftover(*step.Registered, OutcomeDeleted, step.Reason)
+		r.deleted[step.Registered.ID] = true
 		return
 	}
 	r.at(step.id()).URL = r.url(*step.Service)
@@ -503,13 +505,15 @@ func explain(err error) (what, next string, class Class) {
 }
 
 // saveState keeps the digests of what was applied. A service of which it is unknown whether it was written
-// loses its digest, so that the next run writes it again.
+// loses its digest, so that the next run writes it again; so does one that is not registered any more.
 func (r *run) saveState(ctx context.Context, after map[string]string, applied map[string]bool) {
 	state, before := r.kyma.state, r.kyma.before
 	if r.State == nil || before == nil {
 		return
 	}
+	registered := r.registered()
 	digests := maps.Clone(before)
+	maps.DeleteFunc(digests, func(id, _ string) bool { return !registered[id] })
 	for id, done := range applied {
 		if value, ok := after[id]; done && ok {
 			digests[id] = value
@@ -525,6 +529,22 @@ func (r *run) saveState(ctx context.Context, after map[string]string, applied ma
 	if err := r.State.Save(ctx, state); err != nil {
 		r.report.StateNotSaved(err)
 	}
+}
+
+// registered are the ids, as this program makes them, of the services that are there after the changes. A Catalog
+// may have ids of its own.
+func (r *run) registered() map[string]bool {
+	ids := map[string]bool{}
+	for _, old := range r.kyma.services {
+		if !r.deleted[old.ID] {
+			ids[old.ID] = true
+			ids[r.builder.identity.id(strings.TrimPrefix(old.Identifier, r.Instance+"/"))] = true
+		}
+	}
+	for _, s := range r.desired.Services {
+		ids[s.ID] = true
+	}
+	return ids
 }
 
 // url is what a workload calls; nobody calls an event catalog.
@@ -563,6 +583,7 @@ func (r *run) leftover(old Registered, outcome Outcome, reason string) {
 			row.Reason = joinSentences(row.Reason, "it stays registered")
 			return
 		}
+		row.kept = &ServiceReport{Outcome: row.Outcome, Reason: row.Reason}
 		row.Outcome, row.Reason = outcome, joinSentences(row.Reason, reason)
 		r.rows[old.ID] = i
 		return

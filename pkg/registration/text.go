@@ -262,11 +262,17 @@ const maxStatus = 768 << 10
 func (r *Report) Status() (map[string]string, error) {
 	status := *r
 	status.Writes, status.Notes = 0, []string{}
-	status.Services = append([]ServiceReport{}, r.Services...)
-	for i := range status.Services {
-		if s := &status.Services[i]; s.Outcome.active() {
+	status.Services = []ServiceReport{}
+	for _, s := range r.Services {
+		switch {
+		case s.Outcome.active():
 			s.Outcome, s.Reason = OutcomeRegistered, ""
+		case s.Outcome == OutcomeDeleted && s.kept == nil:
+			continue
+		case s.Outcome == OutcomeDeleted:
+			s.Outcome, s.Reason = s.kept.Outcome, s.kept.Reason
 		}
+		status.Services = append(status.Services, s)
 	}
 	status.Webhooks = r.Webhooks.state()
 	status.count()

@@ -66,10 +66,13 @@ func (w *WebhooksReport) state() *WebhooksReport {
 	if w == nil {
 		return nil
 	}
-	out := &WebhooksReport{Items: append([]WebhookReport{}, w.Items...), Notes: []string{}}
-	for i := range out.Items {
-		if item := &out.Items[i]; item.Outcome.active() {
+	out := &WebhooksReport{Items: []WebhookReport{}, Notes: []string{}}
+	for _, item := range w.Items {
+		if item.Outcome.active() {
 			item.Outcome, item.Reason = OutcomeRegistered, ""
+		}
+		if item.Outcome != OutcomeDeleted {
+			out.Items = append(out.Items, item)
 		}
 	}
 	return out

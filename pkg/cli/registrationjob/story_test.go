@@ -201,13 +201,13 @@ func connectTo(address string) http.HandlerFunc {
 			http.Error(w, "no connection", http.StatusBadGateway)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
-		connection, _, err := http.NewResponseController(w).Hijack()
+		connection, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return
 		}
+		_, _ = io.WriteString(connection, "HTTP/1.1 200 OK\r\n\r\n")
 		go func() {
-			_, _ = io.Copy(target, connection)
+			_, _ = io.Copy(target, buffered)
 			_ = target.Close()
 		}()
 		_, _ = io.Copy(connection, target)
