@@ -12,11 +12,13 @@ import (
 // legacyPrefix is what Kyma takes for an event type of its own, older kind.
 const legacyPrefix = "sap.kyma.custom"
 
-// SubscriptionV1Alpha1 is the Subscription of Kyma versions before 2.12; every other value stands for the
-// current one.
-const SubscriptionV1Alpha1 = "v1alpha1"
-
-const subscriptionV1Alpha2 = "v1alpha2"
+// How workloads subscribe to events.
+const (
+	SubscribeV1Alpha2 = "v1alpha2"  // a Subscription, since Kyma 2.12
+	SubscribeV1Alpha1 = "v1alpha1"  // a Subscription with a filter, from the first event publisher proxy to Kyma 2.11
+	SubscribeTrigger  = "trigger"   // a Trigger of Knative, in Kyma 1.11 to 1.20
+	SubscribeEventBus = "event-bus" // a Subscription of the event bus, up to Kyma 1.10
+)
 
 // prefix is what prefixed types begin with.
 func (r *run) prefix() string {
@@ -86,26 +88,58 @@ func (w wanted) sink() string {
 	return "http://" + w.service + "." + w.namespace + ".svc.cluster.local" + w.path
 }
 
-func (w wanted) manifest(version string) map[string]any {
-	manifest := map[string]any{
-		"apiVersion": "eventing.kyma-project.io/v1alpha2",
-		"kind":       "Subscription",
-		"metadata":   map[string]any{"name": w.name, "namespace": w.namespace},
+// manifest is what subscribes: one object, or a list of them where each can have one type only.
+func (w wanted) manifest(by string) map[string]any {
+	switch by {
+	case SubscribeV1Alpha1:
+		return w.filter()
+	case SubscribeTrigger, SubscribeEventBus:
+	default:
+		return w.current()
 	}
-	if version != SubscriptionV1Alpha1 {
-		types := make([]string, len(w.types))
-		for i, t := range w.types {
-			types[i] = fullType(t)
+	items := make([]any, len(w.types))
+	for i, t := range w.types {
+		one := w
+		if len(w.types) > 1 {
+			one.name = subscriptionName(w.name + "-" + fullType(t))
 		}
-		manifest["spec"] = map[string]any{
-			"sink":         w.sink(),
-			"source":       w.source,
-			"types":        types,
-			"typeMatching": "standard",
-			"config":       map[string]string{"maxInFlightMessages": strconv.Itoa(w.inFlight)},
+		if by == SubscribeTrigger {
+			items[i] = one.trigger(t)
+		} else {
+			items[i] = one.eventBus(t)
 		}
-		return manifest
 	}
+	if len(items) == 1 {
+		return items[0].(map[string]any)
+	}
+	return map[string]any{"apiVersion": "v1", "kind": "List", "items": items}
+}
+
+func (w wanted) object(apiVersion, kind string, spec map[string]any) map[string]any {
+	return map[string]any{
+		"apiVersion": apiVersion, "kind": kind,
+		"metadata": map[string]any{"name": w.name, "namespace": w.namespace},
+		"spec":     spec,
+	}
+}
+
+const eventingGroup = "eventing.kyma-project.io"
+
+func (w wanted) current() map[string]any {
+	types := make([]string, len(w.types))
+	for i, t := range w.types {
+		types[i] = fullType(t)
+	}
+	return w.object(eventingGroup+"/v1alpha2", "Subscription", map[string]any{
+		"sink":         w.sink(),
+		"source":       w.source,
+		"types":        types,
+		"typeMatching": "standard",
+		"config":       map[string]string{"maxInFlightMessages": strconv.Itoa(w.inFlight)},
+	})
+}
+
+func (w wanted) filter() map[string]any {
 	exact := func(property, value string) map[string]any {
 		return map[string]any{"property": property, "type": "exact", "value": value}
 	}
@@ -113,14 +147,34 @@ func (w wanted) manifest(version string) map[string]any {
 	for i, t := range w.types {
 		filters[i] = map[string]any{"eventSource": exact("source", ""), "eventType": exact("type", prefixedType(w.prefix, w.source, t))}
 	}
-	manifest["apiVersion"] = "eventing.kyma-project.io/v1alpha1"
-	manifest["spec"] = map[string]any{
+	return w.object(eventingGroup+"/v1alpha1", "Subscription", map[string]any{
 		"sink":             w.sink(),
 		"protocol":         "",
 		"protocolsettings": map[string]any{},
 		"filter":           map[string]any{"filters": filters},
+	})
+}
+
+func (w wanted) trigger(t connector.EventType) map[string]any {
+	attributes := map[string]any{"source": w.source, "type": t.Name}
+	if t.Version != "" {
+		attributes["eventtypeversion"] = t.Version
 	}
-	return manifest
+	return w.object("eventing.knative.dev/v1alpha1", "Trigger", map[string]any{
+		"broker":     "default",
+		"filter":     map[string]any{"attributes": attributes},
+		"subscriber": map[string]any{"uri": w.sink()},
+	})
+}
+
+func (w wanted) eventBus(t connector.EventType) map[string]any {
+	return w.object(eventingGroup+"/v1alpha1", "Subscription", map[string]any{
+		"endpoint":                         w.sink(),
+		"event_type":                       t.Name,
+		"event_type_version":               t.Version,
+		"source_id":                        w.source,
+		"include_subscription_name_header": false,
+	})
 }
 
 // fullType is the type with its version, where it has one.

@@ -61,7 +61,7 @@ func TestEventTypesThatAKymaDoesNotKeep(t *testing.T) {
 func TestSubscriptionsWithAnotherPrefix(t *testing.T) {
 	t.Parallel()
 	f := healthy(t)
-	f.options.SubscriptionVersion, f.options.EventPrefix = registration.SubscriptionV1Alpha1, "my.prefix"
+	f.options.SubscriptionVersion, f.options.EventPrefix = registration.SubscribeV1Alpha1, "my.prefix"
 	data, err := json.Marshal(f.run(t).Events[0].Subscription)
 	require.NoError(t, err)
 	assert.Contains(t, string(data), `"my.prefix.orders.Order.Created.v1"`)

@@ -66,7 +66,7 @@ func (r *run) tellRelays() {
 		}
 		if len(w.types) > 0 {
 			report.Subscription = w.manifest(r.SubscriptionVersion)
-			report.Yours = r.SubscriptionVersion != subscriptionV1Alpha2
+			report.Yours = r.SubscriptionVersion != SubscribeV1Alpha2
 		}
 		r.report.Relays = append(r.report.Relays, report)
 	}

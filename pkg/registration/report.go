@@ -55,9 +55,11 @@ type Report struct {
 	Writes   int             `json:"writes"`
 	Services []ServiceReport `json:"services"`
 	Events   []EventReport   `json:"events"`
-	Manual   []ManualReport  `json:"manual"`
-	Relays   []RelayReport   `json:"relays,omitempty"`
-	Notes    []string        `json:"notes"`
+	// Caches is how long Kyma's gateway may go on with an old state; nil where nothing can be called.
+	Caches *CachesReport  `json:"caches,omitempty"`
+	Manual []ManualReport `json:"manual"`
+	Relays []RelayReport  `json:"relays,omitempty"`
+	Notes  []string       `json:"notes"`
 	// Webhooks is what became of the webhooks at the system; nil where the definition has none.
 	Webhooks *WebhooksReport `json:"webhooks,omitempty"`
 	// Verified is what verify found out besides; nil for other commands.
@@ -103,11 +105,31 @@ type ServiceReport struct {
 	kept *ServiceReport
 }
 
+// CachesReport says how long Kyma's gateway may serve what it read before a change of addresses or credentials.
+type CachesReport struct {
+	Seconds int    `json:"seconds"`
+	Text    string `json:"text"`
+}
+
+// newCaches is about the gateway that goes with a backend. That of today keeps what it has read of Applications and
+// Secrets for 5 minutes, and what it made of it for 2 more; those before only did the latter.
+func newCaches(backend string) *CachesReport {
+	minutes := 7
+	if backend == backendRegistry {
+		minutes = 2
+	}
+	return &CachesReport{Seconds: minutes * 60, Text: fmt.Sprintf("Kyma's gateway may use the old addresses and credentials for up to %d minutes after a change", minutes)}
+}
+
+// backendRegistry is the Name of a Catalog on an Application Registry.
+const backendRegistry = "application-registry"
+
 // EventReport is one event type that workloads can subscribe to.
 type EventReport struct {
 	Type    string `json:"type"`
 	Summary string `json:"summary,omitempty"`
-	// Subscription is a Kyma Subscription; its sink, name and namespace are the reader's to change.
+	// Subscription is a Kyma Subscription, or in some versions of Kyma a Knative Trigger; its sink, name and
+	// namespace are the reader's to change.
 	Subscription map[string]any `json:"subscription"`
 	// Subscribed says who gets it (verify); empty where nobody knows.
 	Subscribed Subscribed `json:"subscribed,omitempty"`

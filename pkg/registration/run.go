@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -38,7 +39,8 @@ type Options struct {
 	// parameter. Both are for the manual steps.
 	CallbackURL string
 	SecretRef   func(name string) string
-	// SubscriptionVersion is the version of Subscriptions that the cluster knows, for the report.
+	// SubscriptionVersion is how workloads of the cluster subscribe to events, for the report: SubscribeV1Alpha2
+	// (the default) or one of the others.
 	SubscriptionVersion string
 	// PrefixedTypes says that this Kyma brings events to their subscribers by types with a prefix, in which several
 	// types may become one: Kyma 1.21 to 2.11. EventPrefix is the prefix; default sap.kyma.custom.
@@ -633,11 +635,8 @@ func (r *run) tell() {
 		}
 		r.report.Manual = append(r.report.Manual, manual)
 	}
-	for _, s := range r.report.Services {
-		if s.Outcome == OutcomeUpdated && r.Catalog.Name() == "application" && !r.report.DryRun {
-			r.note("Kyma's gateway keeps addresses and credentials for some minutes: it may use the old ones up to 7 minutes more")
-			break
-		}
+	if slices.ContainsFunc(r.report.Services, func(s ServiceReport) bool { return s.Outcome.active() && s.Kind != eventsKind }) {
+		r.report.Caches = newCaches(r.report.Backend)
 	}
 }
 

@@ -747,7 +747,7 @@ func TestEventCatalogs(t *testing.T) {
 func TestSubscriptionsOfOldKymas(t *testing.T) {
 	t.Parallel()
 	f := healthy(t)
-	f.options.SubscriptionVersion = registration.SubscriptionV1Alpha1
+	f.options.SubscriptionVersion = registration.SubscribeV1Alpha1
 	f.options.Definition = defineFiles(t, strings.Replace(header, "application: orders", "application: my-orders", 1), twoAPIs, map[string]string{
 		"events/asyncapi.yaml": strings.Replace(catalog, "Order.Created.v1", "Order.Item.Created.v2", 1),
 	})

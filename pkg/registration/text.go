@@ -32,6 +32,9 @@ func (r *Report) writeText(w io.Writer, summary string) error {
 	t.webhooks(r.webhooks())
 	t.verified(r)
 	t.line("%s", summary)
+	if r.Caches != nil {
+		t.line("caches: %s", r.Caches.Text)
+	}
 	for _, note := range r.Notes {
 		t.line("note: %s", note)
 	}
@@ -161,21 +164,15 @@ func (t *textWriter) events(events []EventReport) {
 		return
 	}
 	t.line("")
-	t.line("Event types: %d. A Subscription to the first one (--output json has one for each):", len(events))
-	t.yaml(events[0].Subscription)
-	if len(events) == 1 {
-		return
-	}
-	t.line("Others:")
-	line := ""
-	for _, e := range events[1:] {
-		if len(line)+len(e.Type) > maxLine {
-			t.line(" %s", line)
-			line = ""
+	t.line("Event types: %d. To receive one, apply what subscribes to it, with a Service of your own as the receiver:", len(events))
+	for _, e := range events {
+		t.line("---")
+		text, err := yaml.Marshal(e.Subscription)
+		if err != nil && t.err == nil {
+			t.err = err
 		}
-		line += " " + e.Type
+		t.line("%s", strings.TrimSpace(string(text)))
 	}
-	t.line(" %s", line)
 }
 
 func (t *textWriter) relays(relays []RelayReport) {
@@ -205,9 +202,6 @@ func (t *textWriter) yaml(document any) {
 	}
 }
 
-// maxLine is where a list goes on in the next line.
-const maxLine = 110
-
 func joinNext(reason, next string) string {
 	if next == "" {
 		return reason
@@ -218,8 +212,8 @@ func joinNext(reason, next string) string {
 // maxTermination is what Kubernetes keeps of a termination message.
 const maxTermination = 4096
 
-// TerminationMessage says the result in at most 4096 bytes: the summary, then what failed, then what was
-// skipped.
+// TerminationMessage says the result in at most 4096 bytes, the most important first: the summary, what failed, what
+// was skipped, what can be called and how, and how to subscribe to the events.
 func (r *Report) TerminationMessage() string { return r.short(r.Summary()) }
 
 func (r *Report) short(summary string) string {
@@ -236,7 +230,29 @@ func (r *Report) short(summary string) string {
 			}
 		}
 	}
+	if r.Error == "" {
+		lines = append(lines, r.callable()...)
+	}
 	return boundedLines(lines, maxTermination)
+}
+
+// callable are lines about what workloads can use.
+func (r *Report) callable() []string {
+	var lines []string
+	for _, s := range r.Services {
+		if s.Outcome.active() && s.URL != "" {
+			lines = append(lines, fmt.Sprintf("%s: %s: %s", s.Outcome, s.Name, s.URL))
+		}
+	}
+	if r.Caches != nil {
+		lines = append(lines, "caches: "+r.Caches.Text)
+	}
+	for _, e := range r.Events {
+		if manifest, err := json.Marshal(e.Subscription); err == nil {
+			lines = append(lines, fmt.Sprintf("event %s: %s", e.Type, manifest))
+		}
+	}
+	return lines
 }
 
 // boundedLines joins lines as long as they fit into limit bytes.

@@ -144,6 +144,7 @@ subjects:
     - {{ printf "%s-event-service" $application | quote }}
     - {{ printf "app-%s-event-service" $application | quote }}
     - {{ printf "%s-event-service-external-api" $application | quote }}
+    - event-publish-service
     {{- end }}
   verbs: [get]
 - apiGroups: [operator.kyma-project.io]

@@ -103,7 +103,7 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, verifica
 		return err
 	}
 	status := j.lookAtStatus(ctx, kyma.client)
-	options.Detected, options.SubscriptionVersion = kyma.found.Findings, kyma.found.Subscriptions
+	options.Detected, options.SubscriptionVersion = kyma.found.Findings, kyma.found.SubscribeBy
 	options.EventPrefix, options.PrefixedTypes = kyma.found.EventPrefix, kyma.found.PrefixedTypes()
 	first := j.webhooks(ctx, options, kyma, application, subscription.BeforeAPIs)
 	deps := registration.Dependencies{Catalog: kyma.catalog, Survey: survey, HTTP: http, Log: j.log}

@@ -91,6 +91,8 @@ type Result struct {
 	Publish Publish
 	// Subscriptions is the version of the Subscription resource; empty where there is none.
 	Subscriptions string
+	// SubscribeBy is how a workload subscribes to an event, as the registration's report shows it.
+	SubscribeBy string
 	// EventPrefix is what prefixed event types begin with; empty means the usual one.
 	EventPrefix string
 	// Findings say what was found and why it is believed, in the order of the steps.
@@ -164,6 +166,7 @@ func Run(ctx context.Context, cluster Cluster, options Options) (*Result, error)
 	d.readEventing(ctx)
 	d.eventPrefix()
 	d.publish(ctx)
+	d.subscribeBy(ctx)
 	return d.result, nil
 }
 
@@ -417,6 +420,30 @@ func (d *detector) triggers(ctx context.Context) {
 		return
 	}
 	d.found("triggers", "counted", "the cluster serves Knative's eventing, whose Triggers are what workloads subscribe by in Kyma 1.11 to 1.22")
+}
+
+// subscribeBy decides what a workload has to apply: before the first event publisher proxy the same resource had
+// another form, and Knative took its place for a while.
+func (d *detector) subscribeBy(ctx context.Context) {
+	legacy := d.result.Publish.Kind == PublishLegacy
+	switch {
+	case d.Subscriptions != "" || d.result.Subscriptions == SubscriptionsV1Alpha2:
+		d.result.SubscribeBy = d.result.Subscriptions
+	case legacy && d.hasEventBus(ctx):
+		d.result.SubscribeBy = registration.SubscribeEventBus
+	case d.hasKnative(ctx) && (legacy || d.result.Subscriptions == ""):
+		d.result.SubscribeBy = registration.SubscribeTrigger
+	case legacy:
+		d.result.SubscribeBy = registration.SubscribeEventBus
+	default:
+		d.result.SubscribeBy = d.result.Subscriptions
+	}
+}
+
+// hasEventBus says whether events go by the event bus, which has a publisher of its own (Kyma 1.4 to 1.10).
+func (d *detector) hasEventBus(ctx context.Context) bool {
+	_, err := d.cluster.Get(ctx, service(systemNamespace, "event-publish-service"))
+	return err == nil
 }
 
 // readEventing reads the Eventing module.

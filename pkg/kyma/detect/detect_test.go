@@ -198,23 +198,23 @@ func TestEveryKymaIsRecognised(t *testing.T) {
 	}{
 		"Kyma 1.6": {
 			served{resources: map[string][]string{applications: apps, oldEvents: {"subscriptions"}, "eventing.knative.dev/v1alpha1": {"triggers"}},
-				objects: map[string]string{registryName: "{}", integration: "{}", "services kyma-integration/app-shop-event-service": "{}"}},
+				objects: map[string]string{registryName: "{}", integration: "{}", "services kyma-integration/app-shop-event-service": "{}", "services kyma-system/event-publish-service": "{}"}},
 			registry{status: 200},
-			detect.Result{Backend: "application-registry", RegistryURL: registryURL, Subscriptions: "v1alpha1",
+			detect.Result{Backend: "application-registry", RegistryURL: registryURL, Subscriptions: "v1alpha1", SubscribeBy: "event-bus",
 				Publish: detect.Publish{Kind: "kyma-legacy", URL: "http://app-shop-event-service.kyma-integration:8081/shop/v1/events"}},
 		},
 		"Kyma 1.20 with an event service and a publisher": {
 			served{resources: map[string][]string{applications: apps, oldEvents: {"subscriptions"}, "eventing.knative.dev/v1": {"triggers"}},
 				objects: map[string]string{registryName: "{}", "services kyma-integration/shop-event-service": "{}", "services kyma-system/eventing-event-publisher-proxy": "{}"}},
 			registry{status: 200},
-			detect.Result{Backend: "application-registry", RegistryURL: registryURL, Subscriptions: "v1alpha1",
+			detect.Result{Backend: "application-registry", RegistryURL: registryURL, Subscriptions: "v1alpha1", SubscribeBy: "trigger",
 				Publish: detect.Publish{Kind: "kyma-legacy", URL: "http://shop-event-service.kyma-integration:8081/shop/v1/events"}},
 		},
 		"Kyma 1.14, seen by the Job's account, which may look for names only": {
 			served{unlisted: true, resources: map[string][]string{applications: apps, oldEvents: {"subscriptions"}, "eventing.knative.dev/v1alpha1": {"triggers"}},
 				objects: map[string]string{registryName: "{}", "services kyma-integration/shop-event-service": "{}"}},
 			registry{status: 200},
-			detect.Result{Backend: "application-registry", RegistryURL: registryURL, Subscriptions: "v1alpha1",
+			detect.Result{Backend: "application-registry", RegistryURL: registryURL, Subscriptions: "v1alpha1", SubscribeBy: "trigger",
 				Publish: detect.Publish{Kind: "kyma-legacy", URL: "http://shop-event-service.kyma-integration:8081/shop/v1/events"}},
 		},
 		"Kyma 1.24": {
@@ -286,6 +286,9 @@ func TestEveryKymaIsRecognised(t *testing.T) {
 			}
 			assert.GreaterOrEqual(t, len(got.Findings), 4, "each step is reported")
 			got.Findings = nil
+			if test.want.SubscribeBy == "" {
+				test.want.SubscribeBy = test.want.Subscriptions
+			}
 			assert.Equal(t, test.want, *got)
 		})
 	}
