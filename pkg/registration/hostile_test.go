@@ -1,6 +1,7 @@
 package registration_test
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"fmt"
@@ -69,15 +70,14 @@ func TestHostileAnswers(t *testing.T) {
 			}
 		}
 	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err := z.Write(make([]byte, 64<<20))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
 	bomb := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
-		z := gzip.NewWriter(w)
-		for range 64 << 10 {
-			if _, err := z.Write(make([]byte, 16<<10)); err != nil {
-				return
-			}
-		}
-		_ = z.Close()
+		_, _ = w.Write(packed.Bytes())
 	}
 	const laughs = `<!DOCTYPE lolz [<!ENTITY a "s3ntinel"><!ENTITY b "&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;">]>`
 	const edmx = `<edmx:Edmx xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx" Version="1.0"><edmx:DataServices><Schema Namespace="s3ntinel"><EntityContainer><EntitySet Name="A" EntityType="x.A"/></EntityContainer></Schema></edmx:DataServices></edmx:Edmx>`
@@ -133,7 +133,7 @@ func TestHostileAnswers(t *testing.T) {
 	guard, err := httpclient.NewGuard([]string{"127.0.0.1"}, nil)
 	require.NoError(t, err)
 	f.deps.HTTP = httpclient.New(httpclient.Options{
-		Timeout: 3 * time.Second, Guard: guard, Transport: trusting(f.system),
+		Timeout: 5 * time.Second, Guard: guard, Transport: trusting(f.system),
 		Retry: httpclient.Retry{Attempts: 2, Wait: func(context.Context, time.Duration) error { return nil }},
 	})
 	for i, tt := range tests {

@@ -53,8 +53,8 @@ func entitySetsJSON(body []byte) (int, error) {
 
 // entitySetsAtom counts the collections of an AtomPub service document: service/workspace/collection.
 func entitySetsAtom(body []byte) (int, error) {
-	return countElements(bytes.NewReader(body), errNotOData, func(depth int, path *[maxDepth]string) bool {
-		return path[0] == "service" && (depth < 3 || path[2] == "collection" || path[2] == "singleton")
+	return countElements(bytes.NewReader(body), errNotOData, func(path []string) bool {
+		return path[0] == "service" && (len(path) < 3 || path[2] == "collection" || path[2] == "singleton")
 	}, 3)
 }
 
@@ -62,11 +62,11 @@ func entitySetsAtom(body []byte) (int, error) {
 // sets and singletons, and imports of functions and actions, which are all that some services have. It reads
 // while the document arrives and keeps none of it.
 func metadataSets(document io.Reader) (int, error) {
-	return countElements(document, errNotEDMX, func(depth int, path *[maxDepth]string) bool {
+	return countElements(document, errNotEDMX, func(path []string) bool {
 		switch {
 		case path[0] != "Edmx":
 			return false
-		case depth < 5:
+		case len(path) < 5:
 			return true
 		}
 		switch path[4] {
@@ -84,18 +84,18 @@ const (
 	maxToken = 256 << 10
 )
 
-// countElements counts the elements at a depth, counted from 1, for which wanted holds. It reads token by
-// token; entities are never expanded. wanted is asked for the root, too: where it does not hold, or where the
-// document is no XML, wrong is returned.
-func countElements(document io.Reader, wrong error, wanted func(depth int, path *[maxDepth]string) bool, at int) (int, error) {
+// countElements counts the elements at a depth, counted from 1, for which wanted holds; it gets the names of the
+// element and of all that it is in, the root first. It reads token by token; entities are never expanded. wanted is
+// asked for the root, too: where it does not hold, or where the document is no XML, wrong is returned.
+func countElements(document io.Reader, wrong error, wanted func(path []string) bool, at int) (int, error) {
 	source := &tokenReader{r: document, left: maxToken}
 	decoder := xml.NewDecoder(source)
-	var path [maxDepth]string
-	depth, count, roots := 0, 0, 0
+	path := make([]string, 0, maxDepth)
+	count, roots := 0, 0
 	for {
 		source.left = maxToken
 		token, err := decoder.RawToken()
-		if errors.Is(err, io.EOF) && depth == 0 && roots == 1 {
+		if errors.Is(err, io.EOF) && len(path) == 0 && roots == 1 {
 			return count, nil
 		}
 		if err != nil {
@@ -103,26 +103,26 @@ func countElements(document io.Reader, wrong error, wanted func(depth int, path 
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
-			if depth == maxDepth || depth == 0 && roots > 0 {
+			if len(path) == maxDepth || len(path) == 0 && roots > 0 {
 				return 0, wrong
 			}
-			path[depth] = token.Name.Local
-			depth++
+			path = append(path, token.Name.Local)
 			switch {
-			case depth == 1 && strings.EqualFold(token.Name.Local, "html"):
+			case len(path) == 1 && strings.EqualFold(token.Name.Local, "html"):
 				return 0, system.ErrWebPage
-			case depth == 1:
-				if roots++; !wanted(depth, &path) {
+			case len(path) == 1:
+				if roots++; !wanted(path) {
 					return 0, wrong
 				}
-			case depth == at && wanted(depth, &path):
+			case len(path) == at && wanted(path):
 				count++
 			}
 		case xml.EndElement:
-			if depth == 0 || path[depth-1] != token.Name.Local {
+			last := len(path) - 1
+			if last < 0 || path[last] != token.Name.Local {
 				return 0, wrong
 			}
-			depth--
+			path = path[:last]
 		case xml.Directive:
 			// A document type: it could define entities.
 			if fields := strings.Fields(string(token[:min(len(token), 100)])); len(fields) > 1 && strings.EqualFold(fields[1], "html") {
