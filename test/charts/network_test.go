@@ -1,6 +1,10 @@
 package charts_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -150,6 +154,23 @@ func TestNetworkOfTheJobs(t *testing.T) {
 
 	check := into[networkingv1.NetworkPolicy](t, os.find(t, "NetworkPolicy", "my-c4c-test"))
 	assert.Equal(t, []string{"istio-system"}, egress(check)[15012])
+}
+
+// TestNetworkOfTheJobsThatCatchUp: what posts events to the gateway's public address comes through where that is in
+// the cluster itself.
+func TestNetworkOfTheJobsThatCatchUp(t *testing.T) {
+	t.Parallel()
+	everyVariant(t, func(t *testing.T, in installation, all objects) {
+		data, err := os.ReadFile(filepath.Join(in.chart, "files", "connector.yaml"))
+		require.NoError(t, err)
+		wanted := strings.Contains(string(data), "catchUp:") || strings.Contains(fmt.Sprint(in.values), ":8443")
+		for _, o := range all.ofKind("NetworkPolicy") {
+			if policy := into[networkingv1.NetworkPolicy](t, o); strings.HasSuffix(policy.Name, "-registration") {
+				_, open := egress(policy)[8443]
+				assert.Equal(t, wanted, open)
+			}
+		}
+	})
 }
 
 func TestNetworkPoliciesAreExtended(t *testing.T) {

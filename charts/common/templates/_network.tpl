@@ -14,6 +14,10 @@ spec:
   egress:
     {{- include "common.egressBasics" . | nindent 4 }}
     {{- include "common.egressSystem" . | nindent 4 }}
+    {{- if include "common.catchesUp" . }}
+    # The gateway's public address: its port, behind the address translation, is that of the cluster's ingress.
+    - ports: [{port: 8443, protocol: TCP}]
+    {{- end }}
     # Application Registry, Application Gateway, event publisher.
     - to: {{- include "common.peerKyma" . | nindent 8 }}
       ports: [{port: 8080, protocol: TCP}, {port: 8081, protocol: TCP}]
@@ -85,6 +89,11 @@ namespaceSelector: {}
     - {port: {{ int . }}, protocol: TCP}
     {{- end }}
     {{- end }}
+{{- end -}}
+
+{{/* Whether the registration posts events to the gateway that the system could not deliver. */}}
+{{- define "common.catchesUp" -}}
+{{- range include "common.webhooks" . | fromJsonArray }}{{ if .catchUp }}true{{ end }}{{ end -}}
 {{- end -}}
 
 {{/* Where events go, what keeps them, and Istio's control plane. */}}
