@@ -3,6 +3,8 @@ package gateway
 import (
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
+
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/telemetry"
 )
 
@@ -14,7 +16,38 @@ const RelayMetricsPrefix = "kyma_connectors_relay_"
 
 // Metrics are what the gateway counts. Labels are names from the definition and bounded sets, never
 // anything from a request.
-type Metrics struct{ set *telemetry.Metrics }
+type Metrics struct {
+	set *telemetry.Metrics
+	// types count accepted events of the types that are known, by full type; others all other ones. Both are nil where no
+	// types are known.
+	types  map[string]*metrics.Counter
+	others *metrics.Counter
+}
+
+// MetricEventTypes is the name, behind MetricsPrefix, of what counts accepted events by type.
+const MetricEventTypes = "event_types_total"
+
+// KnowTypes makes it count accepted events by type, too: by these full types, and all others together. It is called before
+// anything is counted.
+func (m *Metrics) KnowTypes(types []string) {
+	m.types = make(map[string]*metrics.Counter, len(types))
+	for _, full := range types {
+		m.types[full] = m.set.Counter(MetricEventTypes, "type", full)
+	}
+	m.others = m.set.Counter(MetricEventTypes, "type", "other")
+}
+
+// arrived counts an accepted event by its full type.
+func (m *Metrics) arrived(full string) {
+	if m.types == nil {
+		return
+	}
+	if counter, known := m.types[full]; known {
+		counter.Inc()
+		return
+	}
+	m.others.Inc()
+}
 
 // NewMetrics counts in the given set.
 func NewMetrics(set *telemetry.Metrics) *Metrics { return &Metrics{set: set} }

@@ -329,6 +329,7 @@ func (p *Pipeline) append(ctx context.Context, route *Route, record *Record) Ans
 			p.metrics.deadLettered(route.Name, record.Entries[i].Failure.Reason)
 		default:
 			fresh++
+			p.metrics.arrived(record.Entries[i].Event.FullType())
 		}
 	}
 	p.metrics.events(route.Name, Accepted, fresh)

@@ -89,7 +89,7 @@ func TestNetworkOfTheGateway(t *testing.T) {
 	kyma := []string{"kyma-system", "kyma-integration"}
 
 	policy := of(install(form()).on("kyma today"))
-	assert.Equal(t, map[int][]string{8080: {"istio-system/istio-ingressgateway"}, 8081: {"*/prometheus"}}, ingress(policy))
+	assert.Equal(t, map[int][]string{8080: {"istio-system/istio-ingressgateway"}, 8081: {"*/prometheus", "/c4c-connector"}}, ingress(policy), "metrics are for Prometheus, and for helm test")
 	assert.Equal(t, map[int][]string{53: anywhere, 8053: anywhere, 8080: kyma, 8081: kyma, 15012: {"istio-system"}}, egress(policy), "not the system, not the API server")
 
 	relay := of(varietyOf(nil).on("kyma today"))
@@ -106,7 +106,7 @@ func TestNetworkOfTheGateway(t *testing.T) {
 		"publicFrom":  []any{values{"namespaceSelector": values{"matchLabels": values{"kubernetes.io/metadata.name": "ingress-nginx"}}}},
 		"metricsFrom": []any{values{"namespaceSelector": values{"matchLabels": values{"kubernetes.io/metadata.name": "monitoring"}}}},
 	}})).on("no kyma"))
-	assert.Equal(t, map[int][]string{8080: {"ingress-nginx"}, 8081: {"monitoring"}}, ingress(narrow))
+	assert.Equal(t, map[int][]string{8080: {"ingress-nginx"}, 8081: {"monitoring", "/c4c-connector"}}, ingress(narrow))
 	closed := of(install(form().with(values{"exposure": values{"type": "none"}})))
 	assert.NotContains(t, ingress(closed), 8080)
 

@@ -307,6 +307,7 @@ func TestHelmTest(t *testing.T) {
 	pods := os.pods(t)
 	verify, check := pods["Pod my-c4c-test-registration"], pods["Pod my-c4c-test-gateway"]
 	assert.Equal(t, []string{"verify"}, verify.Spec.Containers[0].Args)
+	assert.Equal(t, "http://my-c4c-gateway.team-a:8081", env(t, verify.Spec.Containers[0])["KC_EVENT_GATEWAY_URL"], "which has counted what arrives")
 	assert.Equal(t, []string{"check", "--sink"}, check.Spec.Containers[0].Args)
 	for _, pod := range []corev1.PodTemplateSpec{verify, check} {
 		assert.Equal(t, corev1.RestartPolicyNever, pod.Spec.RestartPolicy)

@@ -265,6 +265,8 @@ spec:
   selector: {{- include "common.selector" (list . "gateway") | nindent 4 }}
   ports:
     - {name: http, port: 80, targetPort: http, protocol: TCP}
+    # Metrics, for helm test; NetworkPolicies and Istio let nobody from outside in.
+    - {name: http-admin, port: 8081, targetPort: http-admin, protocol: TCP}
 {{- if .definition.relay }}
 ---
 apiVersion: v1

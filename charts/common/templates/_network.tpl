@@ -175,6 +175,11 @@ namespaceSelector: {}
     - namespaceSelector: {}
       podSelector: {matchLabels: {app.kubernetes.io/name: prometheus}}
   {{- end }}
+  {{- if .Values.tests.enabled }}
+    # helm test asks what has arrived.
+    - podSelector:
+        matchLabels: {{- include "common.selector" (list . "test") | nindent 10 }}
+  {{- end }}
   ports: [{port: 8081, protocol: TCP}]
 {{- if .definition.relay }}
 - from:

@@ -12,7 +12,7 @@ Gateway or event publisher, which take calls from the mesh only; their sidecar i
 {{ include "common.rights" (dict "c" . "job" "test" "remove" false "hook" "test") }}
 ---
 {{ include "common.testPod" (dict "c" . "name" "test-registration" "account" "test" "container" "registration-job" "image" "registrationJob" "args" (list "verify")
-      "resources" .Values.registration.resources "env" (include "common.registrationEnv" (dict "c" . "command" "verify"))) }}
+      "resources" .Values.registration.resources "env" (include "common.verifyEnv" .)) }}
 {{- end }}
 {{- if include "common.hasGateway" . }}
 ---
@@ -56,6 +56,15 @@ spec:
     {{- include "common.gatewayVolumes" $c | nindent 4 }}
 {{- end -}}
 
+{{/* What verify knows besides the other commands: where the event gateway counts what arrives. */}}
+{{- define "common.verifyEnv" -}}
+{{- include "common.registrationEnv" (dict "c" . "command" "verify") }}
+{{- if include "common.hasGateway" . }}
+- name: KC_EVENT_GATEWAY_URL
+  value: {{ printf "http://%s.%s:8081" (include "common.gatewayName" .) .Release.Namespace | quote }}
+{{- end }}
+{{- end -}}
+
 {{/* Only a sidecar that Kubernetes knows as one (1.29) ends with its pod. */}}
 {{- define "common.testMesh" -}}
 {{- ternary "true" "false" (and (eq (include "common.istioSecurity" .) "v1") (eq "true" (include "common.since" (list . "1.29")))) -}}
@@ -77,6 +86,13 @@ spec:
     {{- include "common.egressBasics" . | nindent 4 }}
     {{- include "common.egressSystem" . | nindent 4 }}
     {{- include "common.egressSink" . | nindent 4 }}
+    {{- if include "common.hasGateway" . }}
+    # The event gateway, which counts what arrives.
+    - to:
+        - podSelector:
+            matchLabels: {{- include "common.selector" (list . "gateway") | nindent 14 }}
+      ports: [{port: 8081, protocol: TCP}]
+    {{- end }}
     # Application Gateway, by which the APIs are called.
     - to: {{- include "common.peerKyma" . | nindent 8 }}
       ports: [{port: 8080, protocol: TCP}, {port: 8081, protocol: TCP}]

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/buffer"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/openapi"
@@ -127,6 +128,7 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 		return nil, cli.Config(err)
 	}
 	metrics := gateway.NewMetrics(set)
+	metrics.KnowTypes(fullTypes(s.definition))
 	gate := gateway.NewGate(gateThreshold, o.delivery.Backoff)
 	metrics.WatchGate(gate)
 
@@ -278,4 +280,13 @@ func adminHandler(health *gateway.Health, set *telemetry.Metrics) http.Handler {
 	mux.Handle("GET /readyz", health.Readiness())
 	mux.Handle("GET /metrics", set.Handler())
 	return mux
+}
+
+// fullTypes are the event types of the catalog.
+func fullTypes(d *connector.Definition) []string {
+	var types []string
+	for _, t := range d.EventTypes() {
+		types = append(types, t.FullType())
+	}
+	return types
 }

@@ -125,7 +125,7 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, verifica
 		report.AddWebhooks(j.webhooks(ctx, options, kyma, application, subscription.AfterAPIs))
 	}
 	if verification != nil {
-		j.subscriptions(ctx, kyma, report)
+		j.subscriptions(ctx, verification, kyma, report)
 	}
 	if !report.DryRun {
 		j.keepStatus(ctx, kyma.client, <-status, report)

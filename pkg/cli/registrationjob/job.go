@@ -166,16 +166,26 @@ func (j *job) check() error {
 	if j.subscriptionVersion != "" && !slices.Contains(detect.SubscriptionVersions(), j.subscriptionVersion) {
 		return fmt.Errorf("--subscription-version is %q: want one of %s", j.subscriptionVersion, strings.Join(detect.SubscriptionVersions(), ", "))
 	}
-	for flag, address := range map[string]string{"--gateway-url": j.gatewayURL, "--publish-url": j.publishURL} {
-		if u, err := url.Parse(address); address != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "") {
-			return fmt.Errorf("%s: want an address such as http://host:8080, without credentials and query", flag)
-		}
+	if err := errors.Join(checkAddress("--gateway-url", j.gatewayURL), checkAddress("--publish-url", j.publishURL)); err != nil {
+		return err
 	}
 	var err error
 	if j.guard, err = httpclient.NewGuard(j.allowAddresses, j.getenv); err != nil {
 		return fmt.Errorf("--allow-address: %w", err)
 	}
 	return checkCallback(j.callbackURL)
+}
+
+// checkAddress looks at the address of a part of Kyma or of this installation.
+func checkAddress(flag, address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" {
+		return fmt.Errorf("%s: want an address such as http://host:8080, without credentials and query", flag)
+	}
+	return nil
 }
 
 // checkCallback looks at --callback-url, which people copy into the system. The value is not repeated:

@@ -72,7 +72,7 @@ type world struct {
 
 // TestStories runs the scripts below testdata/stories. In a script, $SYSTEM is the system's address, $C4C the
 // definition, params.yaml has parameters (nobody.yaml an address where nobody listens); current.kubeconfig, old.kubeconfig and knative.kubeconfig are the clusters, of which
-// $KUBECONFIG is the current one; $REGISTRY is the old one's Application Registry, $GATEWAY_CURRENT and $GATEWAY_OLD are Kyma's gateways.
+// $KUBECONFIG is the current one; $REGISTRY is the old one's Application Registry, $GATEWAY_CURRENT and $GATEWAY_OLD are Kyma's gateways, $COUNTS is an event gateway's admin port.
 func TestStories(t *testing.T) {
 	t.Parallel()
 	tell(t, "testdata/stories", odataScene)
@@ -176,6 +176,12 @@ current-context: x
 			env.Setenv("REGISTRY"+suffix, registry.URL+"/"+about.params["application_name"]+"/v1/metadata")
 		}
 	}
+	counts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "kyma_connectors_gateway_event_types_total{type=\"Account.Root.Deleted.v1\"} 7\n"+
+			"kyma_connectors_gateway_event_types_total{type=\"Account.Root.Created.v1\"} 9\n")
+	}))
+	env.Defer(counts.Close)
+	env.Setenv("COUNTS", counts.URL)
 	env.Setenv("KUBECONFIG", filepath.Join(env.WorkDir, "current.kubeconfig"))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -4,18 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
 	"github.com/kyma-connectors/kyma-connectors/pkg/subscription"
 )
 
 // verifyFlags are those that only verify has.
 type verifyFlags struct {
-	via string
+	via          string
+	eventGateway string
 }
 
 func newVerify(j *job) *cobra.Command {
@@ -47,6 +52,7 @@ so now. 2: somebody has to change something first.`,
 	j.kymaFlags(cmd)
 	j.reportFlags(cmd)
 	cmd.Flags().StringVar(&flags.via, "via", string(registration.ViaAuto), "what is called: "+values(registration.Vias())+" (the gateway where it can be used, the gateway, the system itself)")
+	cmd.Flags().StringVar(&flags.eventGateway, "event-gateway-url", "", "`URL` of the event gateway's admin port, without path, such as http://acme-gateway.shop:8081: it has counted which events arrive")
 	return cmd
 }
 
@@ -55,11 +61,14 @@ func (j *job) verify(ctx context.Context, flags *verifyFlags) error {
 	if !slices.Contains(registration.Vias(), via) {
 		return cli.Config(fmt.Errorf("--via is %q: want %s", flags.via, values(registration.Vias())))
 	}
+	if err := checkAddress("--event-gateway-url", flags.eventGateway); err != nil {
+		return cli.Config(err)
+	}
 	return j.converge(ctx, registration.FailOnAny, flags, func(o *registration.Options) { o.Verify, o.Via = true, via })
 }
 
 // subscriptions adds to the report of verify who gets which events.
-func (j *job) subscriptions(ctx context.Context, kyma *kyma, report *registration.Report) {
+func (j *job) subscriptions(ctx context.Context, flags *verifyFlags, kyma *kyma, report *registration.Report) {
 	if report.Verified == nil {
 		return
 	}
@@ -90,7 +99,46 @@ func (j *job) subscriptions(ctx context.Context, kyma *kyma, report *registratio
 			subscribed[full] = registration.SubscribedPending
 		}
 	}
-	report.AddSubscribed(subscribed, nil)
+	report.AddSubscribed(subscribed, j.counted(ctx, flags.eventGateway, report))
+}
+
+// countedTypes is what the event gateway counts accepted events by type with.
+const countedTypes = "kyma_connectors_gateway_event_types_total{"
+
+// counted asks the event gateway which events have arrived since it was started, by full type. Of several replicas, one
+// answers. It is a hint: what fails here fails nothing else.
+func (j *job) counted(ctx context.Context, address string, report *registration.Report) map[string]int64 {
+	if address == "" {
+		return nil
+	}
+	answer, err := j.newClusterHTTP().Do(ctx, httpclient.Request{URL: strings.TrimRight(address, "/") + "/metrics"})
+	if err == nil && answer.Status != http.StatusOK {
+		err = fmt.Errorf("%s answered %d", httpclient.Address(address), answer.Status)
+	}
+	if err != nil {
+		report.Notes = append(report.Notes, "the event gateway does not tell which events have arrived: "+j.redact.Redact(err.Error()))
+		return nil
+	}
+	return readCounted(answer.Body)
+}
+
+// readCounted reads metrics in the text format.
+func readCounted(metrics []byte) map[string]int64 {
+	counted := map[string]int64{}
+	for line := range strings.Lines(string(metrics)) {
+		rest, ours := strings.CutPrefix(strings.TrimSpace(line), countedTypes)
+		labels, value, found := strings.Cut(rest, "} ")
+		if !ours || !found {
+			continue
+		}
+		_, full, found := strings.Cut(labels, `type="`)
+		full, _, closed := strings.Cut(full, `"`)
+		count, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		if found && closed && err == nil && count > 0 {
+			counted[full] += int64(count)
+		}
+	}
+	return counted
 }
 
 // eventTypes are the full types of the catalog and of the webhooks.
