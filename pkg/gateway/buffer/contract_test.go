@@ -315,6 +315,21 @@ func TestStoreContract(t *testing.T) {
 			assert.Empty(t, letter.Entry.Event.ID)
 			assert.Equal(t, r.Delivery.Body, letter.Delivery.Body)
 		}},
+		{"a delivery without event that has a name is kept once, and can become events", func(t *testing.T, start func(*gatewaytest.Sink) harness) {
+			h := start(&gatewaytest.Sink{})
+			r := record()
+			r.Entries = []gateway.Entry{{Event: event.Event{ID: "unmapped-1"}, Failure: &gateway.Failure{Reason: gateway.ReasonMapping, Detail: "event.id: is empty", At: time.Now()}}}
+			for _, known := range []bool{false, true} {
+				duplicates, err := h.buffer.Append(context.Background(), r)
+				require.NoError(t, err)
+				assert.Equal(t, []bool{known}, duplicates)
+			}
+			letter := oneLetter(t, h)
+			assert.False(t, letter.Entry.Mapped())
+			assert.Equal(t, r.Delivery.Body, letter.Delivery.Body, "the raw bytes are what counts")
+			require.NoError(t, h.buffer.(gateway.Store).Requeue(context.Background(), letter.ID, []gateway.Entry{{Event: newEvent("a")}}))
+			h.arrived(t, "a")
+		}},
 		{"a dead letter can be queued again", func(t *testing.T, start func(*gatewaytest.Sink) harness) {
 			var mu sync.Mutex
 			fixed := false
