@@ -241,7 +241,7 @@ func (o *serveOptions) openBuffer(s *setup, relay string, target gateway.Sink, g
 		return b, nil
 	case bufferJetStream:
 		options := o.buffer.jetStream(relayStream(o.buffer.streamName(s.definition, s.application), relay))
-		options.Logger = logger
+		options.Metrics, options.Logger = metrics, logger
 		b, err := buffer.OpenJetStream(options)
 		if err != nil {
 			return nil, cli.Config(err)

@@ -181,9 +181,7 @@ func (q *queue) head() (head *held, wait time.Duration) {
 	return q.old[0], time.Hour
 }
 
-func (q *queue) aged(r *gateway.Record) bool {
-	return q.disk.o.Now().Sub(r.Delivery.Received) > backlogAge
-}
+func (q *queue) aged(r *gateway.Record) bool { return time.Since(r.Delivery.Received) > backlogAge }
 
 // room says whether more may be loaded of what waits for another try.
 func (q *queue) room() bool { return q.loaded < readAheadBytes && len(q.old) < 2*readAhead }

@@ -39,6 +39,7 @@ type JetStreamOptions struct {
 	Window        Window
 	// LettersOnly takes no events out of the stream: for those who only look after dead letters.
 	LettersOnly bool
+	Metrics     *gateway.Metrics
 	Logger      *slog.Logger
 }
 
@@ -88,6 +89,9 @@ func OpenJetStream(o JetStreamOptions) (*JetStream, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = telemetry.Discard()
+	}
+	if o.Metrics == nil {
+		o.Metrics = gateway.NewMetrics(telemetry.NewMetrics(gateway.MetricsPrefix))
 	}
 	o.Window = o.Window.withDefaults()
 	if err := checkServers(o.URL); err != nil {
@@ -479,6 +483,7 @@ func (c *consumption) take(message jetstream.Msg) {
 	record, err := decodeEntry(message.Data())
 	if err != nil {
 		c.buffer.o.Logger.Error("a message of the buffer is damaged and cannot be published", "sequence", meta.Sequence.Stream)
+		c.buffer.o.Metrics.Damaged(1)
 		_ = message.Term()
 		return
 	}

@@ -1,18 +1,21 @@
 package buffer_test
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/buffer"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/gatewaytest"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/telemetry"
 )
 
 func startNATS(t *testing.T, port int, dir string) *server.Server {
@@ -99,4 +102,28 @@ func TestBadJetStreamOptionsAreNamed(t *testing.T) {
 			assert.EqualError(t, err, tt.err)
 		})
 	}
+}
+
+// TestADamagedMessageIsCountedAndLeftOut: it is never published, and those behind it are.
+func TestADamagedMessageIsCountedAndLeftOut(t *testing.T) {
+	t.Parallel()
+	url := startNATS(t, server.RANDOM_PORT, t.TempDir()).ClientURL()
+	set := telemetry.NewMetrics(gateway.MetricsPrefix)
+	b, err := buffer.OpenJetStream(buffer.JetStreamOptions{URL: url, Stream: "c4c-events", Metrics: gateway.NewMetrics(set)})
+	require.NoError(t, err)
+	sink := &gatewaytest.Sink{}
+	dispatch(t, b, sink)
+	require.Eventually(t, func() bool { return b.Status().Problem == nil }, patience, time.Millisecond)
+
+	connection, err := nats.Connect(url)
+	require.NoError(t, err)
+	defer connection.Close()
+	_, err = connection.Request("c4c-events.events.any", []byte("KCB1 and then nothing that makes sense"), patience)
+	require.NoError(t, err)
+	_, err = b.Append(context.Background(), record("good"))
+	require.NoError(t, err)
+	harness{buffer: b, sink: sink}.arrived(t, "good")
+	var metrics bytes.Buffer
+	set.Write(&metrics)
+	assert.Contains(t, metrics.String(), gateway.MetricsPrefix+"damaged_records_total 1\n")
 }
