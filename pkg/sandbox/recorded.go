@@ -17,7 +17,7 @@ func (t *trial) newSystem() (simulator.System, error) {
 	if slices.Contains(simulator.Systems(), t.System) {
 		return simulator.NewSystem(t.System, t.Parameters)
 	}
-	return described.New(t.Definition, t.Parameters, t.Samples, t.SampleParams)
+	return described.New(t.Definition, t.Parameters, described.Samples{Deliveries: t.Samples, Params: t.SampleParams, Answers: t.Answers})
 }
 
 // renew makes a recorded delivery one that proves its sender to this installation.

@@ -36,6 +36,8 @@ type Trial struct {
 	// Relayed are events of Kyma that the system must get, or must not.
 	Relayed      []sample.Relayed
 	SampleParams map[string]string
+	// Answers are what a system answers that has no simulator of its own.
+	Answers []sample.SystemAnswer
 	// Progress is told about each step when it is done. It may be nil.
 	Progress func(Step)
 	// Stay, if set, is called between the checks and the removal, with the report so far: it returns when

@@ -25,6 +25,8 @@ type Description struct {
 	APIs   []DescribedAPI
 	// Documents are what anybody can read at other addresses, in JSON.
 	Documents map[string][]byte
+	// Answers come before everything that follows from the APIs.
+	Answers []Page
 	// Intakes take events in.
 	Intakes []Intake
 	// Hooks are the webhooks that its own API keeps. Where there are any, Connect takes no endpoint.
@@ -47,8 +49,7 @@ type DescribedAPI struct {
 	OpenAPI []byte
 	// EntitySets make it an OData service.
 	EntitySets []string
-	// Pages are what it answers whatever OpenAPI says of other paths; one that OpenAPI has an operation for is
-	// answered by that.
+	// Pages are what it answers besides; one that OpenAPI has an operation for is answered by that.
 	Pages []Page
 }
 

@@ -80,10 +80,23 @@ func (s *Described) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	api := s.apiOf(r.URL.Path)
 	hook, intake := s.hookAt(r), s.intakeAt(r)
+	if slices.ContainsFunc(s.description.Answers, func(p Page) bool { return p.is(r, s) }) {
+		hook, intake = nil, nil
+	}
 	if hook != nil || intake != nil {
 		api = s.rest // what an API demands besides is not theirs
 	}
-	if problem := api.lets(r); problem != "" {
+	problem := api.lets(r)
+	if problem != "" && api != s.rest {
+		// Several may begin at one address: then who calls tells them apart.
+		for _, other := range s.apis {
+			if other.path == api.path && other != s.rest && other.lets(r) == "" {
+				api, problem = other, ""
+				break
+			}
+		}
+	}
+	if problem != "" {
 		if len(api.Access) > 0 && api.Access[0].basic() {
 			w.Header().Set("Www-Authenticate", `Basic realm="simulated system"`)
 		}
@@ -123,14 +136,24 @@ func (s *Described) apiOf(path string) *describedAPI {
 			first = a
 		}
 	}
+	for _, a := range s.apis {
+		if a.shows(path, s) {
+			return a // a page that is not below the API's own path, as the one that a probe asks for may be
+		}
+	}
 	if first == nil { // outside of the system's URL
 		return s.rest
 	}
 	return first
 }
 
+// shows says whether one of the API's pages is at a path.
+func (a *describedAPI) shows(path string, s *Described) bool {
+	return slices.ContainsFunc(a.Pages, func(p Page) bool { return s.at(p.Path) == strings.TrimRight(path, "/") })
+}
+
 func (a *describedAPI) knows(rest, path string, s *Described) bool {
-	if slices.ContainsFunc(a.Pages, func(p Page) bool { return s.at(p.Path) == strings.TrimRight(path, "/") }) {
+	if a.shows(path, s) {
 		return true
 	}
 	if a.document == nil {
@@ -156,6 +179,12 @@ func (a *describedAPI) lets(r *http.Request) (problem string) {
 // answer is what the operation of the document, a page or the OData service says.
 func (s *Described) answer(w http.ResponseWriter, r *http.Request, a *describedAPI) {
 	rest := strings.TrimPrefix(r.URL.Path, a.path)
+	for _, p := range s.description.Answers {
+		if p.is(r, s) {
+			writeBody(w, p.Status, p.Body)
+			return
+		}
+	}
 	var allowed []string
 	if a.document != nil {
 		var operation *openapi.Operation
@@ -168,7 +197,7 @@ func (s *Described) answer(w http.ResponseWriter, r *http.Request, a *describedA
 		if s.at(p.Path) != strings.TrimRight(r.URL.Path, "/") {
 			continue
 		}
-		if p.Method == r.Method || p.Method == http.MethodGet && r.Method == http.MethodHead {
+		if p.is(r, s) {
 			writeBody(w, max(p.Status, http.StatusOK), p.Body)
 			return
 		}
@@ -183,6 +212,11 @@ func (s *Described) answer(w http.ResponseWriter, r *http.Request, a *describedA
 	default:
 		fail(w, http.StatusNotFound, "there is nothing at this path")
 	}
+}
+
+// is says whether the page is what a request asks for.
+func (p Page) is(r *http.Request, s *Described) bool {
+	return s.at(p.Path) == strings.TrimRight(r.URL.Path, "/") && (p.Method == r.Method || p.Method == http.MethodGet && r.Method == http.MethodHead)
 }
 
 // operate answers as an operation of the document does, if the request has the body that it needs.

@@ -154,6 +154,10 @@ func (o *tryOptions) trial(c *Context) (*sandbox.Trial, error) {
 	if err != nil {
 		return nil, err
 	}
+	answers, err := sample.LoadAnswers(a.Samples().FS())
+	if err != nil {
+		return nil, err
+	}
 	sampleParams, err := sample.Params(a.Samples().FS())
 	if err != nil {
 		return nil, err
@@ -183,7 +187,7 @@ func (o *tryOptions) trial(c *Context) (*sandbox.Trial, error) {
 			Release: release, System: definition.Metadata.Name, Parameters: values, Secrets: resolved.Secrets(),
 			Generation: generation, Binaries: binDir, Keep: o.keep, Log: slog.New(slog.DiscardHandler),
 		},
-		Addon: a.Name(), Definition: definition, Samples: samples, Relayed: relayed, SampleParams: sampleParams,
+		Addon: a.Name(), Definition: definition, Samples: samples, Relayed: relayed, SampleParams: sampleParams, Answers: answers,
 	}, nil
 }
 

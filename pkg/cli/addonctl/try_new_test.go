@@ -170,3 +170,19 @@ func withTokenInPath(t *testing.T, addon string) {
 		replaceIn(t, file, "POST /acme ", "POST /acme/"+token+" ")
 	}
 }
+
+// The definitions of real systems describe them well enough to be tried without their simulators: by every transport,
+// with webhooks that an administrator enters and those that the registration makes.
+func TestTryConnectorsAgainstWhatTheyDescribe(t *testing.T) {
+	t.Parallel()
+	for _, addon := range []string{"c4c-connector", "github-connector", "litmos-connector", "marketing-connector", "qualtrics-connector"} {
+		t.Run(addon, func(t *testing.T) {
+			t.Parallel()
+			trial := newTrialWith(t, addon, nil)
+			trial.System = "one that has no simulator"
+			report := sandbox.Try(t.Context(), *trial)
+			assert.True(t, report.OK, report.Problems)
+			assert.Positive(t, report.Notifications.Delivered)
+		})
+	}
+}

@@ -154,6 +154,7 @@ func Rules() []Rule {
 		{
 			Package: "pkg/sandbox/described",
 			Ours:    []string{"pkg/connector", "pkg/expression", "pkg/mapping", "pkg/sandbox/sample", "pkg/simulator"},
+			Others:  []string{"github.com/tidwall/gjson"},
 			Never:   []string{"pkg/gateway/...", "pkg/registration/...", "pkg/system"},
 		},
 		{Package: "pkg/sandbox/sample", Ours: []string{"pkg/connector", "pkg/event", "pkg/expression", "pkg/secret", "pkg/simulator"}, Others: []string{"sigs.k8s.io/yaml"}},

@@ -29,22 +29,31 @@ type recording struct {
 	fullType string
 }
 
-// New makes the system. values are the form's: what signs in to the system has to be that. Of the samples, which are
-// signed with sampleValues, the first one for each event type is what the system sends. Close it at the end.
-func New(d *connector.Definition, values map[string]string, samples []sample.Sample, sampleValues map[string]string) (*System, error) {
+// Samples are what is known of a system besides its definition.
+type Samples struct {
+	// Deliveries are recorded; the first one for each event type is what the system sends. They are signed with
+	// Params.
+	Deliveries []sample.Sample
+	Params     map[string]string
+	// Answers are what the system answers, where that does not follow from the definition.
+	Answers []sample.SystemAnswer
+}
+
+// New makes the system. values are the form's: what signs in to the system has to be that. Close it at the end.
+func New(d *connector.Definition, values map[string]string, samples Samples) (*System, error) {
 	params, err := d.ResolveParams(values, connector.WithoutGenerated())
 	if err != nil {
 		return nil, err
 	}
-	from, err := d.ResolveParams(sampleValues)
+	from, err := d.ResolveParams(samples.Params)
 	if err != nil {
 		return nil, err
 	}
 	s := &System{definition: d, from: from}
-	for i := range samples {
-		s.record(&samples[i])
+	for i := range samples.Deliveries {
+		s.record(&samples.Deliveries[i])
 	}
-	description, err := describe(d, params, s.recordings)
+	description, err := describe(d, params, s.recordings, samples.Answers)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func values(changes map[string]string) map[string]string {
 // open makes the described system and a client of everything that it serves.
 func open(t *testing.T, d *connector.Definition, system map[string]string, samples ...sample.Sample) (*described.System, *http.Client) {
 	t.Helper()
-	s, err := described.New(d, system, samples, values(nil))
+	s, err := described.New(d, system, described.Samples{Deliveries: samples, Params: values(nil)})
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	p, err := proxy.Start(slog.New(slog.DiscardHandler))
@@ -447,4 +447,66 @@ relay:
 		got = append(got, string(i.Data))
 	}
 	assert.Equal(t, []string{`{"n":1}`, `{"n":2}`, `{"n":3}`, `{"n":4}`, `{"n":5}`}, got)
+}
+
+// What the definition does not say is answered as it was recorded: then there are APIs to discover, too, each with
+// credentials of its own.
+func TestRecordedAnswers(t *testing.T) {
+	t.Parallel()
+	d := load(t, `
+system: {url: =param("system_url"), auth: {header: {Authorization: =param("user")}}}
+apis:
+  - name: =item("name")
+    kind: rest
+    path: ="/tenants/" + item("id")
+    auth: {header: {Authorization: '=param("user") + " " + item("token")'}}
+    discover: {get: "/tenants?all=true", items: list, id: =item("id"), include: =item("token") != ""}
+`)
+	s, err := described.New(d, values(nil), described.Samples{Params: values(nil), Answers: []sample.SystemAnswer{
+		{Method: "GET", Path: "/tenants", Status: 200, JSON: []byte(`{"list":[{"id":"a","token":"one"},{"id":"b","token":"two"},{"id":"c"}]}`)},
+		{Method: "POST", Path: "/tenants", Status: 202, JSON: []byte(`{"id":"d"}`)},
+	}})
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	handler := s.Hosts()["shop.example.com:443"]
+	for _, tt := range []struct {
+		method, path, authorization string
+		status                      int
+	}{
+		{"GET", "/base/tenants", "kyma", 200},
+		{"POST", "/base/tenants", "kyma", 202},
+		{"GET", "/base/tenants", "other", 401},
+		{"GET", "/base/tenants/a", "kyma one", 200},
+		{"GET", "/base/tenants/a", "kyma two", 401},
+		{"GET", "/base/tenants/b", "kyma two", 200},
+		{"GET", "/base/tenants/c", "kyma ", 401},
+		{"GET", "/base/tenants/c", "kyma", 404},
+	} {
+		r := httptest.NewRequest(tt.method, "https://shop.example.com"+tt.path, http.NoBody)
+		r.Header.Set("Authorization", tt.authorization)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		assert.Equal(t, tt.status, w.Code, "%s %s as %q: %s", tt.method, tt.path, tt.authorization, w.Body)
+	}
+}
+
+// Several APIs may have one address, and be told apart by who calls.
+func TestAPIsOfOneAddress(t *testing.T) {
+	t.Parallel()
+	d := load(t, `
+system: {url: =param("system_url")}
+apis:
+  - {id: one, name: One, kind: rest, path: /api, auth: {header: {X-Key: =param("user")}}}
+  - {id: two, name: Two, kind: rest, path: /api, auth: {header: {X-Key: =param("password")}}}
+`)
+	s, err := described.New(d, values(nil), described.Samples{Params: values(nil)})
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	for key, want := range map[string]int{"kyma": 200, "c2VjcmV0": 200, "other": 401} {
+		r := httptest.NewRequest(http.MethodGet, "https://shop.example.com/base/api", http.NoBody)
+		r.Header.Set("X-Key", key)
+		w := httptest.NewRecorder()
+		s.Hosts()["shop.example.com:443"].ServeHTTP(w, r)
+		assert.Equal(t, want, w.Code, key)
+	}
 }

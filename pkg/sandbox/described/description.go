@@ -11,8 +11,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/expression"
+	"github.com/kyma-connectors/kyma-connectors/pkg/sandbox/sample"
 	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
 )
 
@@ -21,12 +24,13 @@ type describer struct {
 	definition *connector.Definition
 	params     *connector.Params
 	in         expression.Input
+	answers    []sample.SystemAnswer
 	err        error
 }
 
 // describe evaluates everything that a caller of the system sees.
-func describe(d *connector.Definition, params *connector.Params, recorded []recording) (simulator.Description, error) {
-	s := &describer{definition: d, params: params, in: params.Input()}
+func describe(d *connector.Definition, params *connector.Params, recorded []recording, answers []sample.SystemAnswer) (simulator.Description, error) {
+	s := &describer{definition: d, params: params, in: params.Input(), answers: answers}
 	out := simulator.Description{
 		Name: d.Metadata.DisplayName, URL: strings.TrimRight(s.text(d.System.URL, "system.url"), "/"), Access: s.access(d.System.Auth), Documents: map[string][]byte{},
 	}
@@ -36,7 +40,7 @@ func describe(d *connector.Definition, params *connector.Params, recorded []reco
 			continue
 		}
 		if api.Discover != nil {
-			out.APIs = append(out.APIs, s.listing(api))
+			out.APIs = append(out.APIs, s.discovered(api, out.URL)...)
 			continue
 		}
 		described := s.api(api, out.URL)
@@ -44,6 +48,9 @@ func describe(d *connector.Definition, params *connector.Params, recorded []reco
 		if spec := api.Specification; spec != nil && spec.URL.IsSet() {
 			out.Documents[s.text(spec.URL, "specification.url")] = emptyDocument(d)
 		}
+	}
+	for _, a := range answers {
+		out.Answers = append(out.Answers, simulator.Page{Method: a.Method, Path: a.Path, Status: a.Status, Body: a.JSON})
 	}
 	for i := range d.Relay {
 		out.Intakes = append(out.Intakes, s.intake(&d.Relay[i].To))
@@ -219,6 +226,9 @@ func (s *describer) api(api *connector.API, base string) simulator.DescribedAPI 
 	if page, ok := s.probe(api, out.Path, base); ok {
 		out.Pages = append(out.Pages, page)
 	}
+	if api.Kind != connector.KindOData {
+		out.Pages = append(out.Pages, simulator.Page{Method: http.MethodGet, Path: out.Path})
+	}
 	return out
 }
 
@@ -261,13 +271,39 @@ func (s *describer) probe(api *connector.API, path, base string) (simulator.Page
 	return page, !served
 }
 
-// listing is the answer to a discovery: nothing, since the definition does not say what an item looks like.
+// discovered are the listing of a discovery and the APIs that it lists: those of the recorded answer.
+func (s *describer) discovered(api *connector.API, base string) []simulator.DescribedAPI {
+	listing := s.listing(api)
+	out := []simulator.DescribedAPI{listing}
+	i := slices.IndexFunc(s.answers, func(a sample.SystemAnswer) bool {
+		return a.Method == http.MethodGet && a.Path == listing.Path
+	})
+	if i < 0 {
+		return out
+	}
+	items := gjson.ParseBytes(s.answers[i].JSON)
+	if api.Discover.Items != "" {
+		items = gjson.GetBytes(s.answers[i].JSON, api.Discover.Items)
+	}
+	in := s.in
+	for index, item := range items.Array() {
+		s.in.Item, s.in.Index = []byte(item.Raw), index
+		included, err := api.Discover.Include.Bool(s.in, true)
+		s.keep("discover.include", err)
+		enabled, err := api.Enabled.Bool(s.in, true)
+		s.keep("enabled", err)
+		if included && enabled {
+			out = append(out, s.api(api, base))
+		}
+	}
+	s.in = in
+	return out
+}
+
+// listing is the answer to a discovery where none is recorded: nothing, since the definition does not say what an
+// item looks like.
 func (s *describer) listing(api *connector.API) simulator.DescribedAPI {
 	path, _, _ := strings.Cut(s.text(api.Discover.Get, "discover.get"), "?")
-	auth := api.Auth
-	if len(auth) == 0 {
-		auth = s.definition.System.Auth
-	}
 	body := []byte("[]")
 	if items := api.Discover.Items; items != "" && items != "@this" {
 		var list any = []any{}
@@ -278,7 +314,7 @@ func (s *describer) listing(api *connector.API) simulator.DescribedAPI {
 		body, err = json.Marshal(list)
 		s.keep("discover.items", err)
 	}
-	return simulator.DescribedAPI{Path: path, Access: s.access(auth), Pages: []simulator.Page{{Method: http.MethodGet, Path: path, Body: body}}}
+	return simulator.DescribedAPI{Path: path, Access: s.access(s.definition.System.Auth), Pages: []simulator.Page{{Method: http.MethodGet, Path: path, Body: body}}}
 }
 
 func (s *describer) intake(to *connector.RelayTo) simulator.Intake {

@@ -111,13 +111,25 @@ func withNewIDs(r sample.Request, events []mappedEvent) sample.Request {
 	return out
 }
 
-// withBlanks changes nothing but the bytes of a JSON document, for ids that are made of them.
+// withBlanks changes nothing but the bytes of a JSON document, for ids that are made of them: the body, or those
+// that the fields of a form hold.
 func (s *System) withBlanks(r sample.Request, _ []mappedEvent) sample.Request {
+	// How many blanks there are tells one delivery from another.
+	blanks := int(s.renewed.Add(1))
 	out := r
 	if json.Valid(r.Body) {
-		// How many blanks there are tells one delivery from another.
-		out.Body = append(slices.Clone(r.Body), bytes.Repeat([]byte(" "), int(s.renewed.Add(1)))...)
+		out.Body = append(slices.Clone(r.Body), bytes.Repeat([]byte(" "), blanks)...)
+		return out
 	}
+	fields := strings.Split(string(r.Body), "&")
+	for i, field := range fields {
+		_, value, _ := strings.Cut(field, "=")
+		document, err := url.QueryUnescape(value)
+		if err == nil && strings.HasPrefix(document, "{") && json.Valid([]byte(document)) {
+			fields[i] += strings.Repeat("+", blanks)
+		}
+	}
+	out.Body = []byte(strings.Join(fields, "&"))
 	return out
 }
 
