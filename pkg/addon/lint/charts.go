@@ -20,6 +20,21 @@ type Chart interface {
 	// Render renders the chart as Helm Broker would. It returns an error that is ErrValues where the values do
 	// not fit the chart's own schema.
 	Render(RenderRequest) ([]Manifest, error)
+	// Bind renders a plan's bind.yaml as Helm Broker would for a binding: what the request says of the cluster
+	// does not count.
+	Bind(template []byte, request RenderRequest) (string, error)
+}
+
+// Kubernetes says of rendered objects what a cluster would say.
+type Kubernetes interface {
+	// Strict returns what strict validation finds; nothing for kinds that it does not know.
+	Strict(document []byte) []string
+	// Removed returns since when the document's API is gone, where it is gone in a version of Kubernetes.
+	Removed(document []byte, kubeVersion string) string
+	// Restricted returns what the Pod Security Standard "restricted" does not allow.
+	Restricted(document []byte) ([]string, error)
+	// JSONPath says whether a path hits something; an error means that it is no path.
+	JSONPath(document []byte, path string) (bool, error)
 }
 
 // ErrValues means that values do not fit the values.schema.json of a chart.

@@ -79,6 +79,8 @@ type planContext struct {
 
 	form   func() (*form.Schema, error)
 	render func() []rendering
+	// bindings are the plan's bind.yaml, rendered; empty where there is none or where the plan is not bindable.
+	bindings func() []binding
 }
 
 // archiveContext is what rules about the archive itself see.
@@ -175,6 +177,7 @@ func newPlan(c *addonContext, dir string) *planContext {
 		return form.Parse(p.schema)
 	})
 	p.render = sync.OnceValue(func() []rendering { return renderAll(p) })
+	p.bindings = sync.OnceValue(func() []binding { return bindAll(p) })
 	return p
 }
 

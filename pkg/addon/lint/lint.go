@@ -109,6 +109,8 @@ type Options struct {
 	Disable []string
 	// Charts loads charts for rendering.
 	Charts ChartLoader
+	// Kubernetes judges rendered objects; nil means that nobody does.
+	Kubernetes Kubernetes
 	// HelmLint runs Helm's linter over a chart with values and returns what it says.
 	HelmLint func(name string, chart addon.Tree, values map[string]any) ([]string, error)
 }

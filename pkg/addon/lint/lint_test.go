@@ -26,7 +26,7 @@ import (
 )
 
 func options() lint.Options {
-	return lint.Options{Charts: charts.Loader{}, HelmLint: charts.HelmLint}
+	return charts.Options()
 }
 
 func run(t testing.TB, repo *addon.Repository) *lint.Report {

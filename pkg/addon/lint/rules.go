@@ -14,6 +14,7 @@ func Rules() []Rule {
 		formRules(),
 		docsRules(),
 		chartRules(),
+		bindRules(),
 		securityRules(),
 		definitionRules(),
 		eventRules(),

@@ -53,7 +53,7 @@ func findings(t *testing.T, dir string) []lint.Finding {
 	require.NoError(t, err)
 	names, err := repo.Names()
 	require.NoError(t, err)
-	report, err := lint.Run(context.Background(), lint.Target{Repository: repo, Names: names}, lint.Options{Charts: charts.Loader{}, HelmLint: charts.HelmLint})
+	report, err := lint.Run(context.Background(), lint.Target{Repository: repo, Names: names}, charts.Options())
 	require.NoError(t, err)
 	return report.Findings
 }

@@ -75,7 +75,8 @@ func (o *lintOptions) run(ctx context.Context, c *Context, args []string) error 
 			return err
 		}
 	}
-	options := lint.Options{Disable: o.disable, Charts: charts.Loader{}, HelmLint: charts.HelmLint}
+	options := charts.Options()
+	options.Disable = o.disable
 	for _, s := range o.suites {
 		options.Suites = append(options.Suites, lint.Suite(s))
 	}

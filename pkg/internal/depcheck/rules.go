@@ -64,7 +64,8 @@ func Rules() []Rule {
 			Others:  []string{"sigs.k8s.io/yaml", "github.com/google/uuid"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
-		{Package: "pkg/addon/lint/charts", Ours: []string{"pkg/addon", "pkg/addon/lint", "pkg/addon/helm"}},
+		{Package: "pkg/addon/lint/charts", Ours: []string{"pkg/addon", "pkg/addon/lint", "pkg/addon/helm", "pkg/addon/objects"}},
+		{Package: "pkg/addon/objects", Others: []string{kubernetes, "sigs.k8s.io/yaml"}, Never: []string{helm, cobra}},
 		{Package: "pkg/addon/helm", Others: []string{helm, kubernetes, "sigs.k8s.io/yaml"}},
 		{
 			Package: "pkg/addon/provision",

@@ -8,6 +8,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/helm"
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/lint"
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/objects"
 )
 
 // Loader implements lint.ChartLoader.
@@ -46,11 +47,21 @@ func (c chart) Render(r lint.RenderRequest) ([]lint.Manifest, error) {
 	return out, nil
 }
 
+// Bind implements lint.Chart.
+func (c chart) Bind(template []byte, r lint.RenderRequest) (string, error) {
+	return c.Chart.Bind(template, helm.Request{Release: r.Release, Namespace: r.Namespace, Values: r.Values})
+}
+
 func manifest(m helm.Manifest) lint.Manifest {
 	return lint.Manifest{Source: m.Source, Kind: m.Kind, Name: m.Name, Content: m.Content}
 }
 
-// HelmLint runs Helm's own linter, for lint.Options.
-func HelmLint(name string, tree addon.Tree, values map[string]any) ([]string, error) {
+// Options are those of a run with everything that can judge a chart.
+func Options() lint.Options {
+	return lint.Options{Charts: Loader{}, HelmLint: helmLint, Kubernetes: objects.New()}
+}
+
+// helmLint runs Helm's own linter.
+func helmLint(name string, tree addon.Tree, values map[string]any) ([]string, error) {
 	return helm.Lint(name, tree.All(), values)
 }

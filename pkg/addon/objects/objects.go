@@ -1,0 +1,107 @@
+// Package objects says of a rendered object what Kubernetes would say of it, with Kubernetes' own types and
+// without a cluster.
+package objects
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	serializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/util/jsonpath"
+	"sigs.k8s.io/yaml"
+)
+
+// Kubernetes answers from the types of the Kubernetes version that this program was built with. It is safe for
+// concurrent use.
+type Kubernetes struct{ decoder runtime.Decoder }
+
+// New makes a Kubernetes.
+func New() *Kubernetes {
+	return &Kubernetes{decoder: serializer.NewSerializerWithOptions(serializer.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, serializer.SerializerOptions{Yaml: true, Strict: true})}
+}
+
+// Strict says what is wrong with a YAML document as the API server would with strict validation: unknown and
+// repeated fields, values of the wrong type. Kinds that are not Kubernetes' own are taken as they are.
+func (k *Kubernetes) Strict(document []byte) []string {
+	_, _, err := k.decoder.Decode(document, nil, nil)
+	var several interface{ Errors() []error }
+	switch {
+	case err == nil || runtime.IsNotRegisteredError(err):
+		return nil
+	case errors.As(err, &several):
+		var out []string
+		for _, e := range several.Errors() {
+			out = append(out, e.Error())
+		}
+		return out
+	default:
+		return []string{strings.Join(strings.Fields(err.Error()), " ")}
+	}
+}
+
+// Removed says since which version of Kubernetes the API of a document is gone, where it is gone in the given
+// one, such as 1.33.0. It is empty where that version still serves it.
+func (k *Kubernetes) Removed(document []byte, kubeVersion string) string {
+	object := k.decode(document)
+	gone, ok := object.(interface {
+		APILifecycleRemoved() (major, minor int)
+	})
+	if !ok {
+		return ""
+	}
+	in, err := version.ParseGeneric(kubeVersion)
+	if err != nil {
+		return ""
+	}
+	major, minor := gone.APILifecycleRemoved()
+	since := fmt.Sprintf("%d.%d", major, minor)
+	if !in.AtLeast(version.MustParseGeneric(since)) {
+		return ""
+	}
+	return since
+}
+
+// decode reads a document into Kubernetes' own type, leniently; nil where there is none for it.
+func (k *Kubernetes) decode(document []byte) runtime.Object {
+	data, err := yaml.YAMLToJSON(document)
+	if err != nil {
+		return nil
+	}
+	var head struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+	}
+	if json.Unmarshal(data, &head) != nil {
+		return nil
+	}
+	object, err := scheme.Scheme.New(schema.FromAPIVersionAndKind(head.APIVersion, head.Kind))
+	if err != nil || json.Unmarshal(data, object) != nil {
+		return nil
+	}
+	return object
+}
+
+// JSONPath evaluates the path of a binding's serviceRef, such as {.spec.ports[0].port}, on a document, and says
+// whether it hits something. An error means that the path is none.
+func (k *Kubernetes) JSONPath(document []byte, path string) (bool, error) {
+	parsed := jsonpath.New("path").AllowMissingKeys(false)
+	if err := parsed.Parse(path); err != nil {
+		return false, err
+	}
+	var object any
+	if err := yaml.Unmarshal(document, &object); err != nil {
+		return false, err
+	}
+	var out bytes.Buffer
+	if err := parsed.Execute(&out, object); err != nil {
+		return false, nil // the path leads nowhere
+	}
+	return out.Len() > 0, nil
+}

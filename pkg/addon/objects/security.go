@@ -1,0 +1,54 @@
+package objects
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+)
+
+// Restricted says what keeps the pods of a document from running in a namespace that enforces the Pod Security
+// Standard "restricted". It is empty for what makes no pods.
+func (k *Kubernetes) Restricted(document []byte) ([]string, error) {
+	template := podTemplate(k.decode(document))
+	if template == nil {
+		return nil, nil
+	}
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	results := evaluator.EvaluatePod(api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}, &template.ObjectMeta, &template.Spec)
+	for _, r := range results {
+		if !r.Allowed {
+			out = append(out, fmt.Sprintf("%s (%s)", r.ForbiddenReason, r.ForbiddenDetail))
+		}
+	}
+	return out, nil
+}
+
+// podTemplate is the template of the pods that an object makes, nil where it makes none.
+func podTemplate(object any) *corev1.PodTemplateSpec {
+	switch o := object.(type) {
+	case *corev1.Pod:
+		return &corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}
+	case *appsv1.Deployment:
+		return &o.Spec.Template
+	case *appsv1.StatefulSet:
+		return &o.Spec.Template
+	case *appsv1.DaemonSet:
+		return &o.Spec.Template
+	case *appsv1.ReplicaSet:
+		return &o.Spec.Template
+	case *batchv1.Job:
+		return &o.Spec.Template
+	case *batchv1.CronJob:
+		return &o.Spec.JobTemplate.Spec.Template
+	default:
+		return nil
+	}
+}
