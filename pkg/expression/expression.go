@@ -66,6 +66,8 @@ type Program struct {
 	queries    []string
 	rawText    bool
 	code       *vm.Program
+	// direct, where it is set, does the same as code: see directCall.
+	direct func(*Input) (any, error)
 }
 
 // Source is the text of the expression, without the leading "=".
@@ -131,7 +133,38 @@ func Compile(source string, scope Scope, kind Kind) (*Program, error) {
 	if p.code, err = compiler.Compile(tree, config); err != nil {
 		return nil, plain(err)
 	}
+	p.direct = directCall(tree.Node)
 	return p, nil
+}
+
+// directCall is an expression that only reads something of the input, such as body("id") or content, as a call of
+// the function that it names; nil for any other. Most expressions are so simple, and each delivery evaluates
+// several: there is no need for a virtual machine.
+func directCall(node ast.Node) func(*Input) (any, error) {
+	call, ok := node.(*ast.CallNode)
+	if !ok || len(call.Arguments) == 0 || len(call.Arguments) > 2 {
+		return nil
+	}
+	callee, ok := call.Callee.(*ast.IdentifierNode)
+	if !ok {
+		return nil
+	}
+	if env, ok := call.Arguments[0].(*ast.IdentifierNode); !ok || env.Value != "$env" {
+		return nil
+	}
+	f, ok := functions[callee.Value]
+	if !ok {
+		return nil
+	}
+	if len(call.Arguments) == 1 {
+		return func(in *Input) (any, error) { return f.call(in) }
+	}
+	literal, ok := call.Arguments[1].(*ast.StringNode)
+	if !ok {
+		return nil
+	}
+	var argument any = literal.Value
+	return func(in *Input) (any, error) { return f.call(in, argument) }
 }
 
 // options fix the language: its functions, and nothing of expr's that is unbounded, has a clock or prints
@@ -199,7 +232,13 @@ func plain(err error) error {
 // json.Marshal takes, in which a json.RawMessage stands for a part that is passed on as it came. The
 // result may share memory with the bytes of the input.
 func (p *Program) Eval(in Input) (any, error) {
-	out, err := vm.Run(p.code, &in)
+	var out any
+	var err error
+	if p.direct != nil {
+		out, err = p.runDirect(&in)
+	} else {
+		out, err = vm.Run(p.code, &in)
+	}
 	if err != nil {
 		return nil, p.failed(err)
 	}
@@ -216,6 +255,16 @@ func (p *Program) Eval(in Input) (any, error) {
 		return p.list(out)
 	}
 	return out, nil
+}
+
+// runDirect makes an error of a panic, as the machine does.
+func (p *Program) runDirect(in *Input) (out any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	return p.direct(in)
 }
 
 // EvalJSON runs an Any program and returns its result as JSON. What json, itemJSON, content, rawBody or

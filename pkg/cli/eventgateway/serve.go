@@ -62,7 +62,7 @@ Logs are JSON lines on standard error; they hold neither payloads nor secrets. H
   event-gateway serve --connector connector.yaml --params params.yaml \
     --buffer disk --buffer-dir /var/lib/connector --sink-kind cloudevents --sink-url http://broker.example/default`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), getenv, streams) },
 	}
 	flags := cmd.Flags()
 	o.definition.bind(flags)
@@ -91,7 +91,7 @@ Logs are JSON lines on standard error; they hold neither payloads nor secrets. H
 	return cmd
 }
 
-func (o *serveOptions) run(ctx context.Context, streams cli.Streams) error {
+func (o *serveOptions) run(ctx context.Context, getenv func(string) string, streams cli.Streams) error {
 	logger, err := telemetry.NewLogger(streams.Err, o.logLevel)
 	if err != nil {
 		return cli.Config(err)
@@ -100,6 +100,7 @@ func (o *serveOptions) run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	tuneCollector(getenv)
 	return app.Run(ctx)
 }
 

@@ -21,13 +21,14 @@ import (
 // poster sends requests to one address and understands the answers.
 type poster struct {
 	client  *http.Client
+	wire    *wire // the shorter way to post, where there is one
 	url     *url.URL
 	timeout time.Duration
 }
 
 func newPoster(u *url.URL, o Options) poster {
 	return poster{
-		url: u, timeout: o.Timeout,
+		url: u, timeout: o.Timeout, wire: o.wire(u),
 		// A redirected POST would arrive without its body (Kyma 1.11 to 1.20 answer so).
 		client: &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
@@ -35,6 +36,27 @@ func newPoster(u *url.URL, o Options) poster {
 
 // post sends one body. Nil means that the target took it.
 func (p poster) post(ctx context.Context, header http.Header, body []byte) *gateway.PublishError {
+	answer, text, err := p.send(ctx, header, body)
+	switch {
+	case err != nil:
+		return p.unreachable(err)
+	case answer.StatusCode < 200 || answer.StatusCode >= 300:
+		return p.refused(answer, text)
+	case isPage(answer.Header):
+		return &gateway.PublishError{
+			Reason: gateway.ReasonMisconfigured,
+			Detail: fmt.Sprintf("%s answers %d with a web page, probably a login page: check the target's address", p.address(), answer.StatusCode),
+		}
+	default:
+		return nil
+	}
+}
+
+// send makes the call. The answer's body is closed; the text is its beginning.
+func (p poster) send(ctx context.Context, header http.Header, body []byte) (answer *http.Response, text []byte, err error) {
+	if p.wire != nil {
+		return p.wire.post(ctx, p.timeout, header, body)
+	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	request := (&http.Request{
@@ -45,25 +67,14 @@ func (p poster) post(ctx context.Context, header http.Header, body []byte) *gate
 		request.Body = io.NopCloser(bytes.NewReader(body))
 		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
-	answer, err := p.client.Do(request)
-	if err != nil {
-		return p.unreachable(err)
+	if answer, err = p.client.Do(request); err != nil {
+		return nil, nil, err
 	}
 	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
-	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
-		if isPage(answer.Header) {
-			return &gateway.PublishError{
-				Reason: gateway.ReasonMisconfigured,
-				Detail: fmt.Sprintf("%s answers %d with a web page, probably a login page: check the target's address", p.address(), answer.StatusCode),
-			}
-		}
-		return nil // accepted, whatever becomes of the rest of the answer
+	if text, err = io.ReadAll(io.LimitReader(answer.Body, 4<<10)); err != nil {
+		text = nil // what is accepted is accepted, whatever becomes of the rest of the answer
 	}
-	if err != nil {
-		text = nil
-	}
-	return p.refused(answer, text)
+	return answer, text, nil
 }
 
 // unreachable is for calls without an answer. The event may have arrived all the same.

@@ -63,6 +63,17 @@ type Options struct {
 	CredentialsFile string
 	// Transport replaces the HTTP transport; for tests.
 	Transport http.RoundTripper
+
+	// wired says that the transport is ours, so that a shorter way may be taken.
+	wired bool
+}
+
+// wire is the shorter way to post to an address, or nil.
+func (o Options) wire(u *url.URL) *wire {
+	if !o.wired {
+		return nil
+	}
+	return newWire(u)
 }
 
 // constructors lists all kinds of sinks.
@@ -101,7 +112,7 @@ func New(o Options) (gateway.Sink, error) {
 		}
 	}
 	if o.Transport == nil {
-		o.Transport = newTransport()
+		o.Transport, o.wired = newTransport(), true
 	}
 	s, err := construct(o)
 	if err != nil {

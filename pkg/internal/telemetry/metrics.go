@@ -19,6 +19,20 @@ type Metrics struct {
 	*collection
 	prefix string
 	labels []string
+
+	// found are the counters and histograms that were asked for, by name and labels, so that counting needs no text.
+	found sync.Map
+}
+
+// shortcut is a name with up to two labels.
+type shortcut struct {
+	name   string
+	labels [4]string
+}
+
+func newShortcut(name string, labels []string) (s shortcut, ok bool) {
+	s.name = name
+	return s, copy(s.labels[:], labels) == len(labels)
 }
 
 // collection is what all views of a set share.
@@ -48,7 +62,19 @@ func (m *Metrics) all(labels []string) []string {
 // Counter is a count that only grows. Labels are pairs of name and value; values must come from a bounded
 // set, never from a request.
 func (m *Metrics) Counter(name string, labels ...string) *metrics.Counter {
-	return m.set.GetOrCreateCounter(m.prefix + name + labelText(m.all(labels)))
+	key, short := newShortcut(name, labels)
+	if short {
+		if known, ok := m.found.Load(key); ok {
+			if c, ok := known.(*metrics.Counter); ok {
+				return c
+			}
+		}
+	}
+	c := m.set.GetOrCreateCounter(m.prefix + name + labelText(m.all(labels)))
+	if short {
+		m.found.Store(key, c)
+	}
+	return c
 }
 
 // Gauge is a value that is asked for when the metrics are read.
@@ -58,6 +84,14 @@ func (m *Metrics) Gauge(name string, value func() float64, labels ...string) {
 
 // Histogram counts observations in buckets; bounds are their ascending upper bounds.
 func (m *Metrics) Histogram(name string, bounds []float64, labels ...string) *Histogram {
+	quick, short := newShortcut(name, labels)
+	if short {
+		if known, ok := m.found.Load(quick); ok {
+			if h, ok := known.(*Histogram); ok {
+				return h
+			}
+		}
+	}
 	labels = m.all(labels)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -66,6 +100,9 @@ func (m *Metrics) Histogram(name string, bounds []float64, labels ...string) *Hi
 	if !ok {
 		h = &Histogram{name: m.prefix + name, labels: labels, bounds: bounds, counts: make([]atomic.Uint64, len(bounds)+1)}
 		m.histograms[key] = h
+	}
+	if short {
+		m.found.Store(quick, h)
 	}
 	return h
 }
