@@ -33,7 +33,7 @@ const (
 type options struct {
 	job, document string
 	rounds        int
-	trace         bool
+	trace, memory bool
 }
 
 func main() {
@@ -42,6 +42,7 @@ func main() {
 	flag.StringVar(&o.document, "document", "", "Markdown `file` whose section is replaced; empty prints only")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds with 50 APIs; those with 1000 are half as many")
 	flag.BoolVar(&o.trace, "trace", false, "print the calls of one run with 50 APIs at each backend, and end")
+	flag.BoolVar(&o.memory, "memory", false, "measure memory only, and end")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -52,6 +53,11 @@ func main() {
 func run(o options) error {
 	if o.trace {
 		return errors.Join(trace(o, application), trace(o, registry))
+	}
+	if o.memory {
+		memory, err := measureMemory(o)
+		fmt.Println(memory)
+		return err
 	}
 	machine, err := report.Machine(".")
 	if err != nil {
@@ -237,16 +243,19 @@ func measureMemory(o options) (string, error) {
 	for _, s := range []scenario{
 		{apis: 1000, metadata: metadata},
 		{apis: 1000, metadata: metadata, probe: true},
-		{apis: 10000, metadata: metadata},
+		{apis: 10000, metadata: metadata, dry: true}, // an Application cannot hold that many
 	} {
 		s.backend, s.keeps = application, true
 		w, err := newWorld(s)
 		if err != nil {
 			return "", err
 		}
+		if s.dry {
+			w.args = append(w.args, "--dry-run")
+		}
 		first, err := w.apply(o, s.apis, 0)
-		var second outcome
-		if err == nil {
+		second := first
+		if err == nil && !s.dry {
 			second, err = w.apply(o, 0, s.apis)
 		}
 		w.close()
@@ -256,6 +265,9 @@ func measureMemory(o options) (string, error) {
 		asked := "the service document"
 		if s.probe {
 			asked = "`$metadata`"
+		}
+		if s.dry {
+			asked += ", dry run"
 		}
 		progress("memory, %d APIs, %s: %d MiB in %s, %d MiB in %s", s.apis, asked, first.memory>>10, report.Time(first.took), second.memory>>10, report.Time(second.took))
 		rows = append(rows, []string{strconv.Itoa(s.apis), fmt.Sprintf("%d MiB", s.metadata>>20), asked,

@@ -59,6 +59,7 @@ type scenario struct {
 	latency  time.Duration
 	metadata int  // bytes of each $metadata
 	probe    bool // the document is what is probed, not the service document
+	dry      bool // nothing is written
 	keeps    bool // the Job keeps a state and a status
 }
 
@@ -159,7 +160,7 @@ apis:
 	probe := ""
 	for i := range s.apis {
 		if s.probe {
-			probe = fmt.Sprintf(", probe: {path: /odata/%05d/$metadata}", i)
+			probe = ", probe: {metadata: true}"
 		}
 		fmt.Fprintf(&b, "  - {id: api-%05d, name: API %05d, kind: odata, path: /odata/%05d/, csrf: true, specification: {metadata: true}%s}\n", i, i, i, probe)
 	}

@@ -5,6 +5,8 @@ package registrationjob
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +20,16 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stream
 }
 
 // Process runs the command line with this process's arguments, environment and streams.
-func Process() int { return cli.Process(Main) }
+func Process() int {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	return cli.Process(Main)
+}
+
+// memoryLimit is where the garbage collector works harder. What is live at a time is far less: documents of the
+// system are read as they come. Without the limit, garbage is let pile up to twice the peak of a moment.
+const memoryLimit = 40 << 20
 
 func newRoot(getenv func(string) string, streams cli.Streams) *cobra.Command {
 	root := &cobra.Command{

@@ -16,7 +16,7 @@ func TestContract(t *testing.T) {
 		c := start(t, "shop")
 		return registrationtest.Harness{
 			Catalog: func(instance string) registration.Catalog { return c.catalog(t, instance) },
-			Missing: func() registration.Catalog {
+			Missing: func(instance string) registration.Catalog {
 				catalog, err := application.New(application.Options{Client: c.client, Application: "missing", Instance: instance, CredentialsNamespace: "kyma-system"})
 				require.NoError(t, err)
 				return catalog

@@ -27,8 +27,9 @@ func TestContract(t *testing.T) {
 			Catalog: func(instance string) registration.Catalog {
 				return catalog(func(o *appregistry.Options) { o.Instance = instance })
 			},
-			Missing: func() registration.Catalog {
+			Missing: func(instance string) registration.Catalog {
 				return catalog(func(o *appregistry.Options) {
+					o.Instance = instance
 					o.URL, o.Application = o.URL[:len(o.URL)-len("shop/v1/metadata")]+"missing/v1/metadata", "missing"
 				})
 			},

@@ -17,8 +17,9 @@ func TestTheCatalogInMemoryFulfilsTheContract(t *testing.T) {
 	registrationtest.TestCatalog(t, func(*testing.T) registrationtest.Harness {
 		catalog := &registrationtest.Catalog{}
 		return registrationtest.Harness{
-			Catalog: func(string) registration.Catalog { return catalog },
-			Missing: func() registration.Catalog { return &registrationtest.Catalog{Missing: true} },
+			Catalog:   func(string) registration.Catalog { return catalog },
+			Missing:   func(string) registration.Catalog { return &registrationtest.Catalog{Missing: true} },
+			Ownerless: true,
 		}
 	})
 }

@@ -3,6 +3,7 @@ package registrationtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,8 +24,10 @@ import (
 type Harness struct {
 	// Catalog is a new Catalog on the test's Application, as the given installation has it.
 	Catalog func(instance string) registration.Catalog
-	// Missing is a Catalog on an Application that does not exist.
-	Missing func() registration.Catalog
+	// Missing is a Catalog on an Application that does not exist, as the given installation has it.
+	Missing func(instance string) registration.Catalog
+	// Ownerless says that only plans keep installations apart.
+	Ownerless bool
 }
 
 // The installations of the contract.
@@ -55,6 +58,12 @@ func TestCatalog(t *testing.T, setUp func(t *testing.T) Harness) {
 		"every service has an address":                  addresses,
 		"many services go in one call":                  manyServices,
 		"two installations register the same API":       sameAPITwice,
+		"an update of nothing changes nothing":          updateOfNothing,
+		"only the credentials changed":                  rotation,
+		"no address may hold credentials":               credentialsInAddresses,
+		"another owner's service is not taken":          foreignDeletion,
+		"writes are counted":                            countsWrites,
+		"an Application of one's own":                   ownApplication,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -278,7 +287,7 @@ func badChangeAlone(t *testing.T, h Harness) {
 }
 
 func missingApplication(t *testing.T, h Harness) {
-	c := h.Missing()
+	c := h.Missing(ours)
 	_, err := c.List(t.Context())
 	require.ErrorIs(t, err, registration.ErrNoApplication)
 	errs := c.Apply(t.Context(), []registration.Change{create(ExampleService(ours, "orders"))})
@@ -314,6 +323,110 @@ func manyServices(t *testing.T, h Harness) {
 	}
 	apply(t, h.Catalog(ours), changes...)
 	assert.Len(t, list(t, h.Catalog(ours)), 25)
+}
+
+// accepted wants each change to be made, or found made.
+func accepted(t *testing.T, errs []error) {
+	t.Helper()
+	for i, err := range errs {
+		if !errors.Is(err, registration.ErrUnchanged) {
+			require.NoError(t, err, "change %d", i)
+		}
+	}
+}
+
+func updateOfNothing(t *testing.T, h Harness) {
+	s := ExampleService(ours, "orders")
+	apply(t, h.Catalog(ours), create(s))
+	old := find(t, h.Catalog(ours), s)
+	accepted(t, h.Catalog(ours).Apply(t.Context(), []registration.Change{{Action: registration.Update, Service: &s, Registered: &old}}))
+	assert.Equal(t, old, find(t, h.Catalog(ours), s))
+}
+
+func rotation(t *testing.T, h Harness) {
+	for _, s := range everyKind() {
+		if s.API == nil || s.API.Credentials == (registration.Credentials{}) {
+			continue
+		}
+		apply(t, h.Catalog(ours), create(s))
+		old := find(t, h.Catalog(ours), s)
+		api := *s.API
+		if api.Credentials.Basic != nil {
+			api.Credentials.Basic = &registration.BasicCredentials{Username: "other", Password: secret.New("other-pa55word")}
+		} else {
+			changed := *api.Credentials.OAuth
+			changed.ClientSecret = secret.New("other-s3cret")
+			api.Credentials.OAuth = &changed
+		}
+		api.SecretName = s.DisplayName[len(s.DisplayName)-5:] // no longer shared
+		s.API = &api
+		apply(t, h.Catalog(ours), registration.Change{Action: registration.Update, Service: &s, Registered: &old})
+		assertListed(t, h.Catalog(ours), s)
+		assert.Equal(t, old.ID, find(t, h.Catalog(ours), s).ID)
+	}
+}
+
+func credentialsInAddresses(t *testing.T, h Harness) {
+	for name, change := range map[string]func(*registration.API, string){
+		"target":        func(a *registration.API, address string) { a.TargetURL = address },
+		"specification": func(a *registration.API, address string) { a.Specification, a.SpecificationURL = nil, address },
+		"CSRF token":    func(a *registration.API, address string) { a.CSRFTokenURL = address },
+	} {
+		s := ExampleService(ours, "orders")
+		change(s.API, "https://user:"+contractSecrets[0].Reveal()+"@shop.example.com/")
+		errs := h.Catalog(ours).Apply(t.Context(), []registration.Change{create(s)})
+		var config *registration.ConfigError
+		require.ErrorAs(t, errs[0], &config, name)
+		secrettest.AssertNoLeak(t, errs[0].Error(), contractSecrets...)
+	}
+	assert.Empty(t, list(t, h.Catalog(ours)))
+}
+
+func foreignDeletion(t *testing.T, h Harness) {
+	foreign := ExampleService(theirs, "orders")
+	apply(t, h.Catalog(theirs), create(foreign))
+	if h.Ownerless {
+		return
+	}
+	old := find(t, h.Catalog(ours), foreign)
+	errs := h.Catalog(ours).Apply(t.Context(), []registration.Change{{Action: registration.Delete, Registered: &old}})
+	require.Error(t, errs[0])
+	assertListed(t, h.Catalog(theirs), foreign)
+}
+
+func countsWrites(t *testing.T, h Harness) {
+	c := h.Catalog(ours)
+	counter, can := c.(registration.WriteCounter)
+	require.True(t, can)
+	list(t, c)
+	before := counter.Writes()
+	apply(t, c)
+	assert.Equal(t, before, counter.Writes(), "reading is no write")
+	apply(t, c, create(ExampleService(ours, "orders")))
+	assert.Greater(t, counter.Writes(), before)
+}
+
+func ownApplication(t *testing.T, h Harness) {
+	c := h.Missing(ours)
+	owner, can := c.(registration.ApplicationOwner)
+	if !can {
+		return // the Application Registry makes none
+	}
+	require.NoError(t, owner.CreateApplication(t.Context()))
+	require.NoError(t, owner.CreateApplication(t.Context()), "one that exists already is no error")
+	assert.Empty(t, list(t, c))
+	s := ExampleService(ours, "orders")
+	apply(t, c, create(s))
+	removed, err := owner.RemoveApplication(t.Context())
+	require.NoError(t, err)
+	assert.False(t, removed, "it is in use")
+	old := find(t, c, s)
+	apply(t, c, registration.Change{Action: registration.Delete, Registered: &old})
+	removed, err = owner.RemoveApplication(t.Context())
+	require.NoError(t, err)
+	assert.True(t, removed)
+	_, err = c.List(t.Context())
+	assert.ErrorIs(t, err, registration.ErrNoApplication)
 }
 
 func sameAPITwice(t *testing.T, h Harness) {
