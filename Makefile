@@ -110,6 +110,10 @@ cluster-down: $(CLUSTER) ## Stop it and remove everything but the cached program
 cluster-check: $(CLUSTER) ## Start, break and stop it, and compare the machine with before
 	@scripts/check-cluster.sh
 
+.PHONY: e2e
+e2e: $(CLUSTER) ## The suite that needs a real cluster: that of cluster-up, or of KUBECONFIG
+	@scripts/e2e.sh
+
 .PHONY: clean
 clean: ## Remove bin/ and dist/
 	rm -rf bin dist

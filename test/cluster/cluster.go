@@ -44,6 +44,8 @@ func (c *cluster) upOrOther(ctx context.Context, other string) error {
 	return c.up(ctx)
 }
 
+var errNoCluster = errors.New("no cluster: run this as root on Debian, or set KUBECONFIG to the cluster to use")
+
 // otherThan says what the machine lacks and which cluster is used instead.
 func (c *cluster) otherThan(lacks []string, other string) error {
 	c.say("this machine cannot run a node:")
@@ -51,7 +53,7 @@ func (c *cluster) otherThan(lacks []string, other string) error {
 		c.say("  - %s", l)
 	}
 	if other == "" {
-		return errors.New("no cluster: run this as root on Debian, or set KUBECONFIG to the cluster to use")
+		return errNoCluster
 	}
 	c.say("using the cluster of KUBECONFIG=%s instead", other)
 	return nil
@@ -103,6 +105,7 @@ func (c *cluster) up(ctx context.Context) error {
 	if err := c.loadFiles(ctx, images); err != nil {
 		return err
 	}
+	c.say("NetworkPolicies are accepted and not enforced: no agent for them can be built (docs/decisions/cluster.md)")
 	if err := c.kubectl(ctx, nil, io.Discard, "apply", "-f", c.layout.path("etc", "cluster.yaml")); err != nil {
 		return err
 	}
@@ -271,19 +274,26 @@ func (c *cluster) remove(ctx context.Context) error {
 }
 
 func (c *cluster) kubeconfig(other string) error {
-	file := c.layout.path("kubeconfig")
-	_, alive, err := c.layout.running()
-	switch {
-	case err != nil:
+	file, err := c.config(other)
+	if err != nil {
 		return err
-	case alive:
-	case other != "":
-		file = other
-	default:
-		return errors.New("no cluster: run make cluster-up, or set KUBECONFIG")
 	}
 	_, err = fmt.Fprintln(c.out, file)
 	return err
+}
+
+// config is the kubeconfig of this cluster if it runs, else of the other one.
+func (c *cluster) config(other string) (string, error) {
+	_, alive, err := c.layout.running()
+	switch {
+	case err != nil:
+		return "", err
+	case alive:
+		return c.layout.path("kubeconfig"), nil
+	case other != "":
+		return other, nil
+	}
+	return "", errors.New("no cluster: run make cluster-up, or set KUBECONFIG")
 }
 
 // load brings images into the cluster that cluster up started; in another one they come from a registry.
@@ -336,8 +346,8 @@ func (c *cluster) kubectl(ctx context.Context, stdin io.Reader, stdout io.Writer
 	if err != nil {
 		return errors.New("the cluster does not run: run make cluster-up")
 	}
-	cmd := exec.CommandContext(ctx, s.Programs["kubectl"], append([]string{"--kubeconfig", c.layout.path("kubeconfig")}, args...)...) //nolint:gosec // the program that was built
-	cmd.Env = append(os.Environ(), "KUBECACHEDIR="+c.layout.path("kubectl"))
+	cmd := exec.CommandContext(ctx, s.Programs["kubectl"], append([]string{"--kubeconfig", c.layout.path("kubeconfig")}, args...)...)
+	cmd.Env = append(os.Environ(), "KUBECACHEDIR="+filepath.Join(c.layout.cache, "kubectl"))
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, &stderr
 	if err := cmd.Run(); err != nil {

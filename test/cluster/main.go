@@ -6,9 +6,10 @@
 //	cluster kubeconfig   print the file to set KUBECONFIG to
 //	cluster load FILE…   load image archives
 //	cluster logs DIR     copy the logs of components and pods
-//	cluster kubectl …    the cluster's own kubectl
+//	cluster kubectl …    kubectl with that file
+//	cluster helm …       helm with that file
 //
-// The programs come from Debian's packages, unpacked without installing them, and from Go modules (components/).
+// Exit code 2: this machine cannot run a node, and no other cluster is named. The programs come from Debian's packages, unpacked without installing them, and from Go modules (components/).
 // They are kept in the user's cache directory. Everything runs in namespaces of its own (processes, mounts,
 // network), so that stopping the first process ends everything and the machine is as it was before.
 package main
@@ -28,13 +29,16 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "cluster:", err)
+		if errors.Is(err, errNoCluster) {
+			os.Exit(2)
+		}
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, out, progress io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("want a command: up, down, kubeconfig, load, logs or kubectl")
+		return errors.New("want a command: up, down, kubeconfig, load, logs, kubectl or helm")
 	}
 	dir, err := defaultLayout()
 	if err != nil {
@@ -55,11 +59,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, pr
 			return errors.New("want one directory to copy the logs to")
 		}
 		return c.copyLogs(args[0])
-	case "kubectl":
-		return c.kubectl(ctx, os.Stdin, out, args...)
+	case "kubectl", "helm":
+		return c.tool(ctx, command, getenv("KUBECONFIG"), args)
 	case "node": // the first process inside the namespaces
 		return runNode(c.layout)
 	default:
-		return fmt.Errorf("unknown command %q: want up, down, kubeconfig, load, logs or kubectl", command)
+		return fmt.Errorf("unknown command %q: want up, down, kubeconfig, load, logs, kubectl or helm", command)
 	}
 }

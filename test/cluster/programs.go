@@ -45,6 +45,38 @@ func kubernetesVersion(version string) string {
 	return " " + strings.Join(flags, " ")
 }
 
+// tools are what people and tests use; a node needs none of them.
+func tools() []component {
+	return []component{{
+		name: "helm", module: "helm.sh/helm/v3", programs: map[string]string{"helm": "helm.sh/helm/v3/cmd/helm"}, version: func(version string) string {
+			return " -X helm.sh/helm/v3/internal/version.version=" + version
+		},
+	}}
+}
+
+// tool runs a program with the kubeconfig of this cluster, or else of the other one, instead of this process.
+func (c *cluster) tool(ctx context.Context, name, other string, args []string) error {
+	sources, err := findSources()
+	if err != nil {
+		return err
+	}
+	kubeconfig, err := c.config(other)
+	if err != nil {
+		return err
+	}
+	for _, m := range append(components(), tools()...) {
+		if _, ok := m.programs[name]; !ok {
+			continue
+		}
+		dir, err := c.build(ctx, filepath.Join(sources, "components", m.name), m)
+		if err != nil {
+			return err
+		}
+		return replaceProcess(filepath.Join(dir, name), append([]string{name}, args...), append(os.Environ(), "KUBECONFIG="+kubeconfig, "KUBECACHEDIR="+filepath.Join(c.layout.cache, "kubectl")))
+	}
+	return fmt.Errorf("no program %s", name)
+}
+
 // programs makes sure that everything that a node runs is in the cache, and returns name -> file.
 func (c *cluster) programs(ctx context.Context, sources string) (map[string]string, error) {
 	found := map[string]string{}

@@ -122,6 +122,16 @@ gone, as the one that cleans up has to.
 {{- $c := index . 0 -}}
 {{ include "common.definitionVolume" (list $c (include "common.name" (list $c "definition")) (index . 1)) }}
 {{- include "common.places" . }}
+{{- with $c.Values.system.trust.configMap }}
+- name: trust
+  configMap:
+    name: {{ quote . }}
+    defaultMode: 292
+    items: [{key: {{ quote $c.Values.system.trust.key }}, path: ca.crt}]
+    {{- if index $ 1 }}
+    optional: true
+    {{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* Where those volumes are mounted. */}}
@@ -129,6 +139,9 @@ gone, as the one that cleans up has to.
 - {name: definition, mountPath: /etc/connector/definition, readOnly: true}
 {{- range include "common.places" (list . false) | fromYamlArray }}
 - {name: {{ .name }}, mountPath: /etc/connector/params/{{ .name }}, readOnly: true}
+{{- end }}
+{{- if .Values.system.trust.configMap }}
+- {name: trust, mountPath: /etc/connector/trust, readOnly: true}
 {{- end }}
 {{- end -}}
 
@@ -142,6 +155,10 @@ gone, as the one that cleans up has to.
   value: /etc/connector/definition/connector.yaml
 - name: KC_PARAMS
   value: {{ join "," $paths | quote }}
+{{- if .Values.system.trust.configMap }}
+- name: SSL_CERT_FILE
+  value: /etc/connector/trust/ca.crt
+{{- end }}
 {{- end -}}
 
 {{/*

@@ -5,7 +5,7 @@
 {{- $policy := include "common.policy" . -}}
 {{ include "common.rights" (dict "c" . "job" "apply" "remove" (eq $policy "sync") "hook" "") }}
 ---
-{{ include "common.registrationJob" (dict "c" . "job" "apply" "policy" $registration.policy "hook" (dict "events" "post-install,post-upgrade,post-rollback" "weight" 0 "remove" false)) }}
+{{ include "common.registrationJob" (dict "c" . "job" "apply" "policy" $registration.policy "hook" (dict "events" "post-install,post-upgrade,post-rollback" "weight" 0 "remove" true)) }}
 {{- if $registration.reconcile.enabled }}
 ---
 {{- $remove := and (eq $policy "sync") $registration.reconcile.allowDelete -}}
