@@ -93,7 +93,6 @@ type outcome struct {
 	memory int // KiB
 	writes int
 	calls  []call
-	began  time.Duration
 }
 
 func (o outcome) count(system bool) (n int) {

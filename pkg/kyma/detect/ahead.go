@@ -63,7 +63,7 @@ func (a *ahead) ask(key string, call func() (any, error)) {
 }
 
 // known returns the answer to a call, where it was asked for.
-func (a *ahead) known(key string) (answer any, err error, asked bool) { //nolint:revive,staticcheck // an error is an answer here
+func (a *ahead) known(key string) (answer any, err error, asked bool) { //nolint:revive // an error is an answer here
 	a.mu.Lock()
 	call := a.answers[key]
 	a.mu.Unlock()
