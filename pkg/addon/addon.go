@@ -71,21 +71,32 @@ type Plan struct {
 // Parse makes an add-on of its files, as strictly as Helm Broker. name is that of its directory or
 // archive. The error names every problem.
 func Parse(name string, tree Tree) (*Addon, error) {
-	a := &Addon{Tree: tree}
+	key, version, err := SplitName(name)
+	return parse(Addon{Key: key, Version: version, Tree: tree}, name, semver.StrictNewVersion, err)
+}
+
+// ParseEntry is Parse for the entry of an index, as lenient about versions as Helm Broker: it takes 1.0 and
+// v1.0.0 too.
+func ParseEntry(key, version string, tree Tree) (*Addon, error) {
+	return parse(Addon{Key: key, Version: version, Tree: tree}, key+"-"+version, semver.NewVersion, nil)
+}
+
+// parse fills in what follows from the tree. wrong is what is wrong with the name.
+func parse(parsed Addon, name string, readVersion func(string) (*semver.Version, error), wrong error) (*Addon, error) {
+	a, tree := &parsed, parsed.Tree
 	var problems []error
+	if wrong != nil {
+		problems = append(problems, wrong)
+	}
 	fail := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 
-	var err error
-	if a.Key, a.Version, err = SplitName(name); err != nil {
-		problems = append(problems, err)
-	}
 	if data, found := tree.Read(MetaFile); !found {
 		fail("%s is missing; every add-on needs one", MetaFile)
 	} else if err := yaml.Unmarshal(data, &a.Meta); err != nil {
 		fail("%s: %w", MetaFile, err)
 	} else if missing := a.Meta.missing(); len(missing) > 0 {
 		fail("%s: %s missing; fill in", MetaFile, strings.Join(missing, ", "))
-	} else if _, err := semver.StrictNewVersion(a.Meta.Version); err != nil {
+	} else if _, err := readVersion(a.Meta.Version); err != nil {
 		fail("%s: version %q: want three numbers such as 1.2.3", MetaFile, a.Meta.Version)
 	}
 	dirs, _ := tree.Entries(PlansDir)

@@ -78,6 +78,33 @@ func ListArchive(r io.Reader, limits Limits) ([]ArchiveEntry, error) {
 	}
 }
 
+// CheckArchive says what keeps Helm Broker from unpacking an archive as it was meant, although it is a sound
+// one: directories without an entry before their files, and everything inside one directory.
+func CheckArchive(data []byte) error {
+	entries, err := ListArchive(bytes.NewReader(data), DefaultLimits())
+	if err != nil {
+		return err
+	}
+	made, atRoot, below := map[string]bool{".": true}, false, ""
+	for _, e := range entries {
+		name := path.Clean(e.Name)
+		switch {
+		case e.Dir:
+			made[name] = true
+		case !made[path.Dir(name)]:
+			return fmt.Errorf("no entry for the directory %s comes before %s, so that Helm Broker cannot unpack it; pack the archive with addonctl package", path.Dir(name), name)
+		case name == MetaFile:
+			atRoot = true
+		case path.Base(name) == MetaFile && strings.Count(name, "/") == 1 && name != path.Join(DocsDir, MetaFile):
+			below = path.Dir(name)
+		}
+	}
+	if !atRoot && below != "" {
+		return fmt.Errorf("everything lies in the directory %s, where Helm Broker does not look; pack the archive with addonctl package", below)
+	}
+	return nil
+}
+
 // ReadArchiveBytes is ReadArchive for an archive in memory, with the default limits.
 func ReadArchiveBytes(data []byte) (Tree, error) {
 	return ReadArchive(bytes.NewReader(data), DefaultLimits())

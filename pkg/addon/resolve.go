@@ -61,5 +61,9 @@ func ReadDir(dir string) (Tree, error) {
 		return Tree{}, err
 	}
 	defer root.Close()
-	return readAddon(root, filepath.ToSlash(inside), DefaultLimits())
+	return ReadIn(root, filepath.ToSlash(inside))
 }
+
+// ReadIn reads the files of the add-on in the directory dir of root, within the default limits. Links are
+// followed where they stay in root.
+func ReadIn(root *os.Root, dir string) (Tree, error) { return readAddon(root, dir, DefaultLimits()) }

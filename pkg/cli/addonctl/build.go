@@ -99,10 +99,14 @@ at once, and only if addonctl made what is in it. The same tree gives the same b
 		if out == "" {
 			out = filepath.Join(repo.Dir(), "dist")
 		}
-		result, err := c.build(cmd.Context(), repo, out)
+		result, dist, err := c.build(cmd.Context(), repo)
 		if err != nil {
 			return err
 		}
+		if err := addon.WriteDist(out, dist); err != nil {
+			return err
+		}
+		result.Out = out
 		return c.print(*output, result, result.text)
 	}
 	return cmd
@@ -130,53 +134,55 @@ func (r buildResult) text(w io.Writer) error {
 	return err
 }
 
-func (c *Context) build(ctx context.Context, repo *addon.Repository, out string) (*buildResult, error) {
+// build makes what a web server serves of a repository, in memory.
+func (c *Context) build(ctx context.Context, repo *addon.Repository) (*buildResult, addon.Tree, error) {
+	var none addon.Tree
 	names, err := repo.Names()
 	if err != nil {
-		return nil, err
+		return nil, none, err
 	}
 	for _, name := range names {
 		changes, err := repo.CheckLinks(name)
 		if err != nil {
-			return nil, cli.Config(err)
+			return nil, none, cli.Config(err)
 		}
 		if len(changes) > 0 {
-			return nil, cli.Config(fmt.Errorf("%s; run addonctl link", changes[0]))
+			return nil, none, cli.Config(fmt.Errorf("%s; run addonctl link", changes[0]))
 		}
 	}
 	addons, err := repo.LoadAll()
 	if err != nil {
-		return nil, cli.Config(err)
+		return nil, none, cli.Config(err)
 	}
 	if len(addons) == 0 {
-		return nil, cli.Config(fmt.Errorf("%s holds no add-on; nothing to build", filepath.Join(repo.Dir(), addon.AddonsDir)))
+		return nil, none, cli.Config(fmt.Errorf("%s holds no add-on; nothing to build", filepath.Join(repo.Dir(), addon.AddonsDir)))
 	}
-	result := &buildResult{Out: out}
+	result := &buildResult{}
 	for _, a := range addons {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, none, err
 		}
 		c.progress("rendering %s", a.Name())
 		built, err := renderPlans(a)
 		if err != nil {
-			return nil, cli.Config(err)
+			return nil, none, cli.Config(err)
 		}
 		result.Addons = append(result.Addons, built)
 	}
 	c.progress("packing")
 	dist, err := addon.Dist(addons)
 	if err != nil {
-		return nil, cli.Config(err)
+		return nil, none, cli.Config(err)
 	}
 	result.Files = len(dist.Files())
 	for i, a := range addons {
 		data, _ := dist.Read(a.Name() + addon.ArchiveSuffix)
 		if err := reload(a, data); err != nil {
-			return nil, err
+			return nil, none, err
 		}
 		result.Addons[i].Digest = addon.Digest(data)
 	}
-	return result, addon.WriteDist(out, dist)
+	return result, dist, nil
 }
 
 // renderPlans renders every plan with the smallest parameters that its form takes.

@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"container/list"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -54,6 +55,9 @@ func (l *listener) admit(conn net.Conn) bool {
 
 // connState follows a connection's states, as http.Server tells them.
 func (l *listener) connState(conn net.Conn, state http.ConnState) {
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		conn = encrypted.NetConn()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	element, known := l.open[conn]

@@ -4,6 +4,7 @@ package httpserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,6 +31,8 @@ type Options struct {
 	// MaxConnections bounds open connections; default 2048. At the bound a new connection takes the place
 	// of the one that has waited longest without a request; if all are busy, it is closed at once.
 	MaxConnections int
+	// TLS makes it an HTTPS server; it holds the certificate.
+	TLS *tls.Config
 	// Logger gets what goes wrong while serving; nil means silence.
 	Logger *slog.Logger
 }
@@ -84,6 +87,7 @@ func Listen(ctx context.Context, address string, o Options) (*Server, error) {
 			IdleTimeout:       o.IdleTimeout,
 			MaxHeaderBytes:    o.MaxHeaderBytes,
 			ConnState:         limited.connState,
+			TLSConfig:         o.TLS,
 			ErrorLog:          slog.NewLogLogger(o.Logger.With("server", o.Name).Handler(), slog.LevelDebug),
 		},
 	}, nil
@@ -97,7 +101,11 @@ func (s *Server) Connections() int { return s.listener.connections() }
 
 // Serve serves until Shutdown or Close; that end is no error.
 func (s *Server) Serve() error {
-	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+	serve := s.http.Serve
+	if s.http.TLSConfig != nil {
+		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
+	}
+	if err := serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("%s server: %w", s.name, err)
 	}
 	return nil

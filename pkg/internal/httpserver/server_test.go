@@ -3,10 +3,12 @@ package httpserver_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -150,4 +152,28 @@ func TestABadAddressIsNamed(t *testing.T) {
 	t.Parallel()
 	_, err := httpserver.Listen(context.Background(), "127.0.0.1:99999", httpserver.Options{Name: "admin"})
 	assert.ErrorContains(t, err, `admin address "127.0.0.1:99999"`)
+}
+
+// Encrypted connections count and are evicted like others: the listener knows what lies below them.
+func TestHTTPSKeepsTheLimits(t *testing.T) {
+	t.Parallel()
+	testServer := httptest.NewTLSServer(http.NotFoundHandler())
+	defer testServer.Close()
+	server, err := httpserver.Listen(t.Context(), "127.0.0.1:0", httpserver.Options{
+		Name: "test", MaxConnections: 1, TLS: &tls.Config{Certificates: testServer.TLS.Certificates, MinVersion: tls.VersionTLS12},
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.TLS != nil) }),
+	})
+	require.NoError(t, err)
+	go func() { _ = server.Serve() }()
+	defer func() { _ = server.Shutdown(t.Context()) }()
+	for range 3 { // each call has a connection of its own and leaves it open
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: testServer.Client().Transport.(*http.Transport).TLSClientConfig}}
+		answer, err := client.Get("https://" + server.Addr().String())
+		require.NoError(t, err)
+		body, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		assert.Equal(t, "true", string(body))
+		require.Eventually(t, func() bool { return server.Connections() == 1 }, 10*time.Second, time.Millisecond)
+	}
 }
