@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -56,6 +57,8 @@ type Manifest struct {
 	Name   string
 	// Content is the YAML document.
 	Content []byte
+
+	asJSON []byte // of the document, once it was asked for
 }
 
 // profile is a cluster that charts are rendered for.
@@ -63,24 +66,26 @@ type profile struct {
 	name        string
 	kubeVersion string
 	apiVersions []string
+	// podSecurity: the cluster enforces Pod Security Standards by itself.
+	podSecurity bool
 }
 
 // profiles are the clusters that connectors are for: without Kyma, then from the oldest to the newest.
 func profiles() []profile {
 	return []profile{
-		{"Kubernetes without Kyma", "1.33.0", []string{"networking.k8s.io/v1/Ingress", "apps/v1/Deployment"}},
+		{"Kubernetes without Kyma", "1.33.0", []string{"networking.k8s.io/v1/Ingress", "apps/v1/Deployment"}, true},
 		{"Kyma 1.6", "1.15.0", []string{
 			"gateway.kyma-project.io/v1alpha1/APIRule", "eventing.knative.dev/v1alpha1/Trigger", "networking.istio.io/v1alpha3/VirtualService",
 			"extensions/v1beta1/Ingress", "networking.k8s.io/v1beta1/Ingress", "apps/v1/Deployment",
-		}},
+		}, false},
 		{"Kyma 2.2", "1.21.0", []string{
 			"gateway.kyma-project.io/v1beta1/APIRule", "eventing.kyma-project.io/v1alpha1/Subscription", "security.istio.io/v1beta1/AuthorizationPolicy",
 			"networking.k8s.io/v1/Ingress", "apps/v1/Deployment",
-		}},
+		}, false},
 		{"current Kyma", "1.33.0", []string{
 			"gateway.kyma-project.io/v2/APIRule", "eventing.kyma-project.io/v1alpha2/Subscription", "security.istio.io/v1/AuthorizationPolicy",
 			"operator.kyma-project.io/v1alpha1/ApplicationConnector", "networking.k8s.io/v1/Ingress", "apps/v1/Deployment",
-		}},
+		}, true},
 	}
 }
 
@@ -92,7 +97,34 @@ type rendering struct {
 	manifests []Manifest
 	values    map[string]any
 	secrets   map[string]string // marker -> field
+	workloads []workload        // of the manifests, in their order; empty where one is no object
 	err       error
+}
+
+// prepare decodes the manifests, once for all rules.
+func (r *rendering) prepare(known map[string]prepared) {
+	for i := range r.manifests {
+		m := &r.manifests[i]
+		p, found := known[string(m.Content)]
+		if !found {
+			if p.asJSON, p.err = yamlToJSON(m.Content); p.err == nil {
+				p.err = json.Unmarshal(p.asJSON, &p.workload)
+			}
+			known[string(m.Content)] = p
+		}
+		m.asJSON = p.asJSON
+		if p.err != nil {
+			p.workload = workload{}
+		}
+		r.workloads = append(r.workloads, p.workload)
+	}
+}
+
+// prepared is a decoded manifest.
+type prepared struct {
+	asJSON   []byte
+	workload workload
+	err      error
 }
 
 // longRelease has the 53 characters that the longest release name of the broker has, made as the broker
@@ -147,12 +179,14 @@ func renderAll(p *planContext) []rendering {
 		secrets = mark(schema, full)
 	}
 	var out []rendering
+	known := map[string]prepared{}
 	render := func(in profile, parameters map[string]any) {
 		r := rendering{profile: in, release: longRelease(p.addonContext.parsed.Meta.Name, p.parsed.Name), namespace: "lint-namespace", secrets: secrets}
 		r.values = addon.MergeValues(p.values, parameters, map[string]any{addon.RepositoryURLValue: "https://example.com/index.yaml"})
 		r.manifests, r.err = chart.Render(RenderRequest{
 			Release: r.release, Namespace: r.namespace, Values: r.values, KubeVersion: in.kubeVersion, APIVersions: in.apiVersions,
 		})
+		r.prepare(known)
 		out = append(out, r)
 	}
 	all := profiles()

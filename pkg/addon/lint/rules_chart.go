@@ -357,7 +357,10 @@ func (p *planContext) sourceProblem(m Manifest, format string, args ...any) prob
 // decode reads a manifest into the given shape.
 func decode[T any](m Manifest) (T, error) {
 	var out T
-	data, err := yamlToJSON(m.Content)
+	data, err := m.asJSON, error(nil)
+	if data == nil {
+		data, err = yamlToJSON(m.Content)
+	}
 	if err == nil {
 		err = json.Unmarshal(data, &out)
 	}

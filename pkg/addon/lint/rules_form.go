@@ -14,6 +14,9 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonref"
 )
 
+// plainName is the name of what holds a secret itself, and not the name, file or address of one.
+var plainName = regexp.MustCompile(`(?i)(password|passwd|secret|token|api_?key|private_?key)$`)
+
 var secretName = regexp.MustCompile(`(?i)(password|passwd|secret|token|private_?key|api_?key|shared_?key|signature_?key|credential)`)
 
 func formRules() []Rule {
