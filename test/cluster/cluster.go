@@ -260,6 +260,13 @@ func (c *cluster) remove(ctx context.Context) error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+	// An ended process stays in the table until its parent, the machine's first process, has looked at it.
+	for range 100 {
+		if p.pid == 0 || !exists(fmt.Sprintf("/proc/%d", p.pid)) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 	if err := removeCgroups(cgroupName, deadline); err != nil {
 		return err
 	}
