@@ -59,6 +59,7 @@ type shop struct {
 	model    string
 	modelAs  func(w http.ResponseWriter)
 	answer   string // what it says when it took everything
+	lose     int    // every so many calls it takes the orders and its answer gets lost; 0 means never
 	after    string // Retry-After
 	token    string // where it wants a token instead of a password
 	calls    []string
@@ -151,6 +152,9 @@ func (s *shop) take(w http.ResponseWriter, r *http.Request, body []byte, fail fu
 	for _, o := range orders {
 		s.orders = append(s.orders, string(o))
 	}
+	if s.lose > 0 && len(s.calls)%s.lose == 0 {
+		panic(http.ErrAbortHandler)
+	}
 	_, _ = io.WriteString(w, s.answer)
 }
 
@@ -164,6 +168,15 @@ func (s *shop) taken() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string{}, s.orders...)
+}
+
+// different are the orders, with how often each came.
+func (s *shop) different() map[string]int {
+	seen := map[string]int{}
+	for _, o := range s.taken() {
+		seen[o]++
+	}
+	return seen
 }
 
 func (s *shop) called() []string {
@@ -200,7 +213,7 @@ func newRelay(t *testing.T, s *shop, replace ...string) metered {
 	}))
 	require.NoError(t, err)
 	set := telemetry.NewMetrics("")
-	r, err := relay.New(&d.Relay[0], params.Input(), caller, relay.Options{Timeout: 5 * time.Second, Metrics: gateway.NewMetrics(set)})
+	r, err := relay.New(&d.Relay[0], params.Input(), caller, relay.Options{Timeout: patience, Metrics: gateway.NewMetrics(set)})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, r.Close()) })
 	return metered{r, set, caller}
