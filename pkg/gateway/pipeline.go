@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/telemetry"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/tracing"
 	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
 )
 
@@ -25,7 +25,9 @@ type PipelineOptions struct {
 	Payloads       Payloads
 	RejectPayloads bool
 	Metrics        *Metrics
-	Logger         *slog.Logger
+	// Tracer makes spans of deliveries and their stages; nil means none.
+	Tracer *tracing.Tracer
+	Logger *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -38,6 +40,7 @@ type Pipeline struct {
 	payloads Payloads
 	reject   bool // payloads that do not fit
 	metrics  *Metrics
+	tracer   *tracing.Tracer
 	logger   *slog.Logger
 	now      func() time.Time
 	attempts *attempts
@@ -56,7 +59,7 @@ func NewPipeline(o PipelineOptions) *Pipeline {
 	}
 	_, stores := o.Buffer.(DeadLetters)
 	return &Pipeline{
-		buffer: o.Buffer, stores: stores, sink: o.Sink, payloads: o.Payloads, reject: o.RejectPayloads, metrics: o.Metrics, logger: o.Logger, now: o.Now,
+		buffer: o.Buffer, stores: stores, sink: o.Sink, payloads: o.Payloads, reject: o.RejectPayloads, metrics: o.Metrics, tracer: o.Tracer, logger: o.Logger, now: o.Now,
 		attempts: newAttempts(o.Now),
 	}
 }
@@ -65,8 +68,10 @@ func NewPipeline(o PipelineOptions) *Pipeline {
 func (p *Pipeline) Handle(ctx context.Context, route *Route, d *Delivery) Answer {
 	start := p.now()
 	d.Route, d.Received = route.Name, start
+	ctx, span := p.receive(ctx, route, d)
 	answer := p.handle(ctx, route, d)
 	p.Answered(route, &answer, start)
+	received(span, answer)
 	return answer
 }
 
@@ -88,15 +93,29 @@ func (p *Pipeline) handle(ctx context.Context, route *Route, d *Delivery) Answer
 	if answer, ok := p.verify(ctx, route, stages.Verifier, d); !ok {
 		return answer
 	}
-	return p.take(ctx, route, d, stages.Mapper.Map(d.input()))
+	return p.take(ctx, route, d, p.mapped(ctx, stages.Mapper, d))
+}
+
+// mapped makes events of a delivery.
+func (p *Pipeline) mapped(ctx context.Context, m Mapper, d *Delivery) mapping.Result {
+	_, span := p.tracer.Start(ctx, "map", tracing.Internal)
+	defer span.End()
+	result := m.Map(d.input())
+	if span.On() {
+		span.Text("kyma_connectors.outcome", string(outcomes[result.Outcome]))
+		span.Number("kyma_connectors.events", len(result.Events))
+	}
+	return result
 }
 
 // Take is Handle without verification and mapping: for a transport whose deliveries are events already.
 func (p *Pipeline) Take(ctx context.Context, route *Route, d *Delivery, result mapping.Result) Answer {
 	start := p.now()
 	d.Route, d.Received = route.Name, start
+	ctx, span := p.receive(ctx, route, d)
 	answer := p.take(ctx, route, d, result)
 	p.Answered(route, &answer, start)
+	received(span, answer)
 	return answer
 }
 
@@ -111,7 +130,7 @@ func (p *Pipeline) take(ctx context.Context, route *Route, d *Delivery, result m
 		}
 		return Answer{Outcome: outcome, Error: result.Reason}
 	}
-	if refused := p.checkEvents(route, d, record); refused != nil {
+	if refused := p.checkEvents(ctx, route, d, record); refused != nil {
 		if refused.Reason == ReasonPayload {
 			p.putAside(ctx, route, d, &Failure{Reason: ReasonPayload, Detail: refused.Error()})
 		}
@@ -213,8 +232,11 @@ func digest(d Delivery) string {
 
 // checkEvents says what the target, or the event catalog, would never take, while the sender still listens.
 // An event among others that are good becomes a dead letter instead.
-func (p *Pipeline) checkEvents(route *Route, d *Delivery, record *Record) *PublishError {
-	trace := traceParent(d)
+func (p *Pipeline) checkEvents(ctx context.Context, route *Route, d *Delivery, record *Record) *PublishError {
+	trace := tracing.From(ctx)
+	if trace.Parent == "" {
+		trace = sentTrace(d)
+	}
 	good := 0
 	var first *PublishError
 	for i := range record.Entries {
@@ -222,14 +244,7 @@ func (p *Pipeline) checkEvents(route *Route, d *Delivery, record *Record) *Publi
 		if entry.Failure != nil {
 			continue
 		}
-		if trace != "" {
-			extensions := maps.Clone(entry.Event.Extensions)
-			if extensions == nil {
-				extensions = map[string]string{}
-			}
-			extensions["traceparent"] = trace
-			entry.Event.Extensions = extensions
-		}
+		entry.Event.Extensions = withTrace(entry.Event.Extensions, trace)
 		err := AsPublishError(p.sink.Check(entry.Event))
 		if err == nil {
 			err = p.checkPayload(route, entry.Event)
@@ -286,9 +301,12 @@ func (p *Pipeline) Verify(ctx context.Context, route *Route, d *Delivery) (Answe
 }
 
 func (p *Pipeline) verify(ctx context.Context, route *Route, v Verifier, d *Delivery) (Answer, bool) {
+	ctx, span := p.tracer.Start(ctx, "verify", tracing.Internal)
+	defer span.End()
 	client := route.Name + " " + d.Client
 	if wait := p.attempts.wait(client); wait > 0 {
 		p.metrics.refused(route.Name, "limited")
+		span.Fail("limited")
 		return Answer{Outcome: Limited, RetryAfter: wait, Error: "too many failed attempts: correct the credentials or the signing key, then try again later"}, false
 	}
 	err := v.Verify(ctx, d)
@@ -300,8 +318,10 @@ func (p *Pipeline) verify(ctx context.Context, route *Route, v Verifier, d *Deli
 	case errors.As(err, &refusal):
 		p.attempts.failed(client)
 		p.metrics.refused(route.Name, refusal.Reason)
+		span.Fail(refusal.Reason)
 		return Answer{Outcome: Refused, Challenge: refusal.Challenge, Error: refusal.Error()}, false
 	default:
+		span.Fail("unavailable")
 		if skipped, ok := p.notes.allow(p.now()); ok {
 			p.logger.Error("deliveries cannot be verified", "route", route.Name, "error", err.Error(), "skipped", skipped)
 		}
@@ -311,7 +331,12 @@ func (p *Pipeline) verify(ctx context.Context, route *Route, v Verifier, d *Deli
 
 func (p *Pipeline) append(ctx context.Context, route *Route, record *Record) Answer {
 	// The sender may go away; what has begun is finished, so that its retry meets a known id.
-	duplicates, err := p.buffer.Append(context.WithoutCancel(ctx), record)
+	ctx, span := p.tracer.Start(context.WithoutCancel(ctx), "append", tracing.Internal)
+	duplicates, err := p.buffer.Append(ctx, record)
+	if err != nil {
+		span.Fail("refused")
+	}
+	span.End()
 	if err != nil {
 		return p.notTaken(err)
 	}
@@ -371,20 +396,6 @@ func unpublishable(err *PublishError) Answer {
 		return Answer{Outcome: TooLarge, Withheld: true, Error: err.Error()}
 	}
 	return Answer{Outcome: Rejected, Withheld: true, Error: err.Error()}
-}
-
-// traceParent is the W3C trace context that came with the delivery, if it is well-formed.
-func traceParent(d *Delivery) string {
-	v := d.Header.Get("Traceparent")
-	if len(v) != 55 || v[2] != '-' || v[35] != '-' || v[52] != '-' {
-		return ""
-	}
-	for i := 0; i < len(v); i++ {
-		if c := v[i]; c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return ""
-		}
-	}
-	return v
 }
 
 // Remap maps a kept delivery again, for a dead letter that is to be replayed after the definition was

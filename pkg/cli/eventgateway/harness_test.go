@@ -127,10 +127,15 @@ func serve(t *testing.T, args ...string) *running {
 // spawn starts the gateway as a process of its own.
 func spawn(t *testing.T, args ...string) (*running, *os.Process) {
 	t.Helper()
+	return spawnWith(t, nil, args...)
+}
+
+func spawnWith(t *testing.T, env []string, args ...string) (*running, *os.Process) {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self, append([]string{"serve", "--listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)...)
-	cmd.Env = append(os.Environ(), "BE_THE_GATEWAY=1", "KC_ALLOW_ADDRESS="+local("KC_ALLOW_ADDRESS"))
+	cmd.Env = append(append(os.Environ(), "BE_THE_GATEWAY=1", "KC_ALLOW_ADDRESS="+local("KC_ALLOW_ADDRESS")), env...)
 	r := &running{logs: &buffer{}}
 	cmd.Stderr = r.logs
 	require.NoError(t, cmd.Start())
@@ -211,6 +216,7 @@ type target struct {
 	mu     sync.Mutex
 	status int
 	events []event.Event
+	traces []string // the trace context of each call that brought an event
 }
 
 func newTarget(t *testing.T) *target {
@@ -225,6 +231,7 @@ func newTarget(t *testing.T) *target {
 			e, err := event.ParseBinary(r.Header, body)
 			assert.NoError(t, err)
 			s.events = append(s.events, e)
+			s.traces = append(s.traces, r.Header.Get("Traceparent"))
 		}
 		w.WriteHeader(s.status)
 	}))

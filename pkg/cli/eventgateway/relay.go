@@ -100,7 +100,8 @@ func (o *serveOptions) addRelay(ctx context.Context, w *wayOut, s *setup, r *rel
 	metrics.WatchGate(gate)
 	w.closers = append(w.closers, r)
 	delivery := o.delivery.paced(r.Parallel(), metrics)
-	kept, err := o.openBuffer(s, r.Name(), r, gate, delivery.Pace, metrics, relayBudget, logger)
+	target := gateway.Traced(r, s.tracer)
+	kept, err := o.openBuffer(s, r.Name(), target, gate, delivery.Pace, metrics, relayBudget, logger)
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (o *serveOptions) addRelay(ctx context.Context, w *wayOut, s *setup, r *rel
 	store, stores := kept.(gateway.Store)
 	w.services = append(w.services, gateway.Service{Name: "relay " + r.Name(), Run: r.Run})
 	if stores {
-		dispatcher := gateway.NewDispatcher(store, r, gate, delivery, metrics, logger)
+		dispatcher := gateway.NewDispatcher(store, target, gate, delivery, metrics, logger)
 		w.services = append(w.services, gateway.Service{Name: "publications of relay " + r.Name(), Run: dispatcher.Run})
 	}
 	if o.buffer.kind == bufferDisk {
@@ -121,7 +122,7 @@ func (o *serveOptions) addRelay(ctx context.Context, w *wayOut, s *setup, r *rel
 	}
 	w.inbound = append(w.inbound, relay.Inbound{
 		Relay: r, Route: relay.NewRoute(r, stores),
-		Pipeline: gateway.NewPipeline(gateway.PipelineOptions{Buffer: kept, Sink: r, Metrics: metrics, Logger: logger}),
+		Pipeline: gateway.NewPipeline(gateway.PipelineOptions{Buffer: kept, Sink: r, Metrics: metrics, Tracer: s.tracer, Logger: logger}),
 	})
 	// None of them is essential: another replica would fare no better, and what comes from outside has
 	// nothing to do with it.

@@ -22,6 +22,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/webhook"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/telemetry"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/tracing"
 )
 
 // gateThreshold is how many failures in a row make the gateway leave the target alone.
@@ -54,7 +55,10 @@ func newServe(getenv func(string) string, streams cli.Streams) *cobra.Command {
 --drain-delay, finishes what has begun and stops within --grace.
 
 Logs are JSON lines on standard error; they hold neither payloads nor secrets. Health and metrics are served at
---admin-listen: /healthz, /readyz, /metrics.`,
+--admin-listen: /healthz, /readyz, /metrics.
+
+Traces go where OpenTelemetry's standard variables say, by OTLP over HTTP, and nowhere without them:
+OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER and so on.`,
 		Example: `  # Kyma's publisher is found in the cluster; nothing is kept: 2xx means that Kyma has the event
   event-gateway serve --connector connector.yaml --params /etc/connector/params/config --params /etc/connector/params/secret
 
@@ -128,6 +132,11 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 	if err := s.newRelays(&o.relay, o.sink.prefix, set); err != nil {
 		return nil, cli.Config(err)
 	}
+	if s.tracer, err = tracing.New(ctx, o.definition.getenv, "event-gateway", cli.Version(), logger); err != nil {
+		return nil, cli.Config(err)
+	}
+	closer, _ := target.(io.Closer)
+	target = gateway.Traced(target, s.tracer)
 	metrics := gateway.NewMetrics(set)
 	metrics.KnowTypes(fullTypes(s.definition))
 	gate := gateway.NewGate(gateThreshold, o.delivery.Backoff)
@@ -138,9 +147,9 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 	if err != nil {
 		return nil, err
 	}
-	closers := []io.Closer{kept}
-	if c, ok := target.(io.Closer); ok {
-		closers = append(closers, c)
+	closers := []io.Closer{kept, s.tracer}
+	if closer != nil {
+		closers = []io.Closer{kept, closer, s.tracer}
 	}
 	defer func() {
 		if err != nil {
@@ -163,7 +172,7 @@ func (o *serveOptions) newApp(ctx context.Context, logger *slog.Logger) (_ *gate
 		services = append(services, gateway.Service{Name: "parameters", Run: watch.run})
 	}
 	pipeline := gateway.NewPipeline(gateway.PipelineOptions{
-		Buffer: kept, Sink: target, Payloads: s.payloads, RejectPayloads: s.rejectPayloads, Metrics: metrics, Logger: logger,
+		Buffer: kept, Sink: target, Payloads: s.payloads, RejectPayloads: s.rejectPayloads, Metrics: metrics, Tracer: s.tracer, Logger: logger,
 	})
 	webhooks, err := webhook.New(webhook.Options{
 		Routes: s.webhooks(), Pipeline: pipeline,

@@ -17,6 +17,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/verify"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/webhook"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/tracing"
 	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
 )
 
@@ -39,6 +40,8 @@ type setup struct {
 	// relays are in the order of the definition; they are made last, see newRelays.
 	relays []*relay.Relay
 	client *httpclient.Client
+	// tracer makes spans; nil where nobody asked for them.
+	tracer *tracing.Tracer
 	// guard is for calls to addresses that the system or the parameters name; keys is for those that fetch
 	// public keys.
 	guard *httpclient.Guard

@@ -99,11 +99,26 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, in Inbound, e eve
 		e.Type, e.Version = name, version
 		result = mapping.Result{Outcome: mapping.Accepted, Events: []event.Event{e}, Items: []mapping.Item{{Outcome: mapping.Accepted, Event: e}}}
 	}
-	a := in.Pipeline.Take(r.Context(), in.Route, &gateway.Delivery{}, result)
+	a := in.Pipeline.Take(r.Context(), in.Route, &gateway.Delivery{Header: traceOf(r, e)}, result)
 	if (a.Outcome == gateway.Rejected || a.Outcome == gateway.TooLarge) && a.Status < 300 {
 		h.logger.Error("an event was given up: a buffer that stores would have kept it", "relay", in.Relay.Name(), "event", e.ID, "type", e.FullType(), "error", a.Error)
 	}
 	gateway.WriteAnswer(w, a)
+}
+
+// traceOf is the trace context of a request: its own, or the one that its event carries.
+func traceOf(r *http.Request, e event.Event) http.Header {
+	header := http.Header{}
+	parent, state := r.Header.Get("Traceparent"), r.Header.Get("Tracestate")
+	if parent == "" {
+		carried := gateway.EventTrace(e)
+		parent, state = carried.Parent, carried.State
+	}
+	if parent != "" {
+		header.Set("Traceparent", parent)
+		header.Set("Tracestate", state)
+	}
+	return header
 }
 
 // read makes an event of a request, or says what is wrong with it.

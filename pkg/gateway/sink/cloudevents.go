@@ -6,6 +6,7 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/tracing"
 )
 
 // cloudEvents is an HTTP endpoint that takes CloudEvents.
@@ -35,6 +36,7 @@ func (s *cloudEvents) Publish(ctx context.Context, e event.Event) error {
 		return err
 	}
 	header, body := encode(e, s.structured)
+	addTrace(ctx, header, e)
 	return asError(s.post(ctx, header, body))
 }
 
@@ -50,6 +52,21 @@ func encode(e event.Event, structured bool) (http.Header, []byte) {
 	}
 	e.SetHeader(header)
 	return header, e.Data
+}
+
+// addTrace puts the trace context into the headers: that of the publication, or the one that the event carries.
+func addTrace(ctx context.Context, header http.Header, e event.Event) {
+	trace := tracing.From(ctx)
+	if trace.Parent == "" {
+		trace = gateway.EventTrace(e)
+	}
+	if trace.Parent == "" {
+		return
+	}
+	header.Set("Traceparent", trace.Parent)
+	if trace.State != "" {
+		header.Set("Tracestate", trace.State)
+	}
 }
 
 // checkSize checks the body that encode would make.

@@ -51,6 +51,7 @@ func (s *kyma) Publish(ctx context.Context, e event.Event) error {
 		return err
 	}
 	header, body := encode(e, structured)
+	addTrace(ctx, header, e)
 	return asError(s.post(ctx, header, body))
 }
 

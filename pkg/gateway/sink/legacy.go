@@ -56,7 +56,9 @@ func (s *legacy) Publish(ctx context.Context, e event.Event) error {
 	if err := tooLarge(len(body), s.limit); err != nil {
 		return err
 	}
-	return asError(s.post(ctx, http.Header{"Content-Type": {"application/json"}}, body))
+	header := http.Header{"Content-Type": {"application/json"}}
+	addTrace(ctx, header, e)
+	return asError(s.post(ctx, header, body))
 }
 
 // body is the request. The payload is put in as it is.

@@ -75,9 +75,10 @@ func (s *natsSink) Publish(ctx context.Context, e event.Event) error {
 	}
 	message := nats.NewMsg(s.prefix + "." + event.CleanType(e.FullType()))
 	header, body := encode(e, s.options.Structured)
+	addTrace(ctx, header, e)
 	for name, values := range header {
-		if attribute, found := strings.CutPrefix(name, "Ce-"); found {
-			name = "ce-" + strings.ToLower(attribute) // as the NATS binding writes them
+		if strings.HasPrefix(name, "Ce-") || strings.HasPrefix(name, "Trace") {
+			name = strings.ToLower(name) // as the NATS binding and W3C's trace context write them
 		}
 		message.Header[name] = values
 	}

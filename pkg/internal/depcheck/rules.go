@@ -8,7 +8,7 @@ const (
 )
 
 // plumbing is what every package may use.
-var plumbing = []string{"pkg/internal/httpclient", "pkg/internal/httpserver", "pkg/internal/telemetry"}
+var plumbing = []string{"pkg/internal/httpclient", "pkg/internal/httpserver", "pkg/internal/telemetry", "pkg/internal/tracing"}
 
 func with(ours ...string) []string { return append(append([]string{}, plumbing...), ours...) }
 
@@ -166,6 +166,7 @@ func Rules() []Rule {
 		{Package: "pkg/cli/registrationjob", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml", kubernetes}, Never: []string{helm}},
 		{Package: "pkg/cli/eventgateway", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/registration/...", "pkg/kyma/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "github.com/VictoriaMetrics/metrics"}, Never: []string{helm, kubernetes}},
 		{Package: "pkg/internal/jsonschema", Others: []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
+		{Package: "pkg/internal/tracing", Ours: []string{"pkg/internal/httpclient"}, Others: []string{"go.opentelemetry.io/otel", "google.golang.org/protobuf/encoding/protowire"}, Never: []string{"google.golang.org/grpc"}},
 		{Package: "pkg/internal/cli/clitest", Others: []string{cobra, "github.com/stretchr/testify"}},
 		{Package: "pkg/internal/...", Ours: []string{"pkg/secret"}, Others: []string{cobra, "github.com/spf13/pflag", "github.com/VictoriaMetrics/metrics", "github.com/stretchr/testify"}},
 		{Package: "cmd/addonctl", Ours: []string{"pkg/cli/addonctl", "pkg/internal/cli"}},
