@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/safeyaml"
 )
 
 // The names that Helm Broker looks for in an add-on.
@@ -72,17 +73,17 @@ type Plan struct {
 // archive. The error names every problem.
 func Parse(name string, tree Tree) (*Addon, error) {
 	key, version, err := SplitName(name)
-	return parse(Addon{Key: key, Version: version, Tree: tree}, name, semver.StrictNewVersion, err)
+	return parse(Addon{Key: key, Version: version, Tree: tree}, name, semver.StrictNewVersion, CheckYAML, err)
 }
 
 // ParseEntry is Parse for the entry of an index, as lenient about versions as Helm Broker: it takes 1.0 and
-// v1.0.0 too.
+// v1.0.0 too, and the last of two equal keys.
 func ParseEntry(key, version string, tree Tree) (*Addon, error) {
-	return parse(Addon{Key: key, Version: version, Tree: tree}, key+"-"+version, semver.NewVersion, nil)
+	return parse(Addon{Key: key, Version: version, Tree: tree}, key+"-"+version, semver.NewVersion, safeyaml.Aliases, nil)
 }
 
 // parse fills in what follows from the tree. wrong is what is wrong with the name.
-func parse(parsed Addon, name string, readVersion func(string) (*semver.Version, error), wrong error) (*Addon, error) {
+func parse(parsed Addon, name string, readVersion func(string) (*semver.Version, error), check func([]byte) error, wrong error) (*Addon, error) {
 	a, tree := &parsed, parsed.Tree
 	var problems []error
 	if wrong != nil {
@@ -90,6 +91,9 @@ func parse(parsed Addon, name string, readVersion func(string) (*semver.Version,
 	}
 	fail := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 
+	if err := checkFiles(tree, check); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, errors.Join(append(problems, err)...))
+	}
 	if data, found := tree.Read(MetaFile); !found {
 		fail("%s is missing; every add-on needs one", MetaFile)
 	} else if err := yaml.Unmarshal(data, &a.Meta); err != nil {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"path"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ReadArchive reads a packed add-on or chart (a gzipped tar). It accepts only what the broker handles
@@ -124,6 +126,8 @@ func (a *archiveReader) entry(header *tar.Header, content io.Reader) error {
 		return fmt.Errorf("entry %q: not a relative name; pack the archive with addonctl package", header.Name)
 	case name == ".." || strings.HasPrefix(name, "../") || strings.Contains("/"+header.Name+"/", "/../"):
 		return fmt.Errorf("entry %q: contains ..; pack the archive with addonctl package", header.Name)
+	case !printable(header.Name):
+		return fmt.Errorf("entry %q: the name is no UTF-8 text of printable characters; rename the file", header.Name)
 	case a.seen[name]:
 		return fmt.Errorf("entry %q: occurs twice; pack the archive with addonctl package", header.Name)
 	}
@@ -150,6 +154,11 @@ func (a *archiveReader) entry(header *tar.Header, content io.Reader) error {
 	}
 	a.files = append(a.files, File{Path: name, Data: data, Executable: header.Mode&0o100 != 0})
 	return nil
+}
+
+// printable says whether a name is text that every system and every terminal takes.
+func printable(name string) bool {
+	return utf8.ValidString(name) && strings.IndexFunc(name, unicode.IsControl) < 0
 }
 
 // countingReader counts what is read and ends with an error after most bytes.

@@ -68,6 +68,9 @@ func (a *Addon) distEntry(chart []byte) (IndexEntry, error) {
 	if err := yaml.Unmarshal(data, &meta); err != nil || meta.Name == "" || meta.Version == "" {
 		return IndexEntry{}, fmt.Errorf("%s/%s/Chart.yaml names no chart and version; fill in name and version", ChartDir, a.ChartName)
 	}
+	if strings.ContainsAny(meta.Name+meta.Version, `/\`) {
+		return IndexEntry{}, fmt.Errorf("%s/%s/Chart.yaml: name and version make the name of a file; use no slashes", ChartDir, a.ChartName)
+	}
 	e := a.entry()
 	e.APIVersion, e.AppVersion = meta.APIVersion, meta.AppVersion
 	e.Digest = Digest(chart)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/safeyaml"
 )
 
 // IndexFile is the name of every index.
@@ -142,6 +144,9 @@ func (e IndexEntry) marshal(b *bytes.Buffer) {
 func ParseIndex(data []byte) (*Index, error) {
 	if len(data) > maxIndex {
 		return nil, fmt.Errorf("index larger than %d bytes", maxIndex)
+	}
+	if err := safeyaml.Check(data); err != nil {
+		return nil, fmt.Errorf("index: %w", err)
 	}
 	var index Index
 	if err := yaml.Unmarshal(data, &index); err != nil {

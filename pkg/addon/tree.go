@@ -33,6 +33,9 @@ func NewTree(files []File) (Tree, error) {
 	sort.Slice(files, func(i, j int) bool { return files[i].Path < files[j].Path })
 	seen := make(map[string]bool, len(files))
 	for i, f := range files {
+		if !printable(f.Path) {
+			return Tree{}, fmt.Errorf("%q: the name is no UTF-8 text of printable characters; rename the file", f.Path)
+		}
 		if !fs.ValidPath(f.Path) || f.Path == "." {
 			return Tree{}, fmt.Errorf("%q is not a path inside the add-on; use relative names without \"..\"", f.Path)
 		}

@@ -8,6 +8,8 @@ import (
 	"github.com/tidwall/gjson"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/safeyaml"
+
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 )
 
@@ -76,6 +78,9 @@ func (d *Definition) Document(name string) ([]byte, error) {
 	}
 	if json.Valid(data) {
 		return data, nil
+	}
+	if err := safeyaml.Aliases(data); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	converted, err := yaml.YAMLToJSONStrict(data)
 	if err != nil {

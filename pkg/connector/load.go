@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/safeyaml"
 )
 
 // FileName is the name of the definition in its directory.
@@ -70,6 +72,9 @@ func fileError(name string, err error) error {
 
 // decode reads the file's bytes into the definition if their shape is right.
 func (d *Definition) decode(data []byte) error {
+	if err := safeyaml.Aliases(data); err != nil {
+		return Problem{What: err.Error(), Next: "write out what the aliases stand for"}
+	}
 	asJSON, err := yaml.YAMLToJSONStrict(data)
 	if err != nil {
 		return Problem{What: strings.TrimPrefix(err.Error(), "yaml: "), Next: "correct the YAML, or check that the file was written completely"}

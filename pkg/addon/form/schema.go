@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/xeipuuv/gojsonschema"
 
@@ -37,6 +38,9 @@ type Schema struct {
 func Parse(data []byte) (*Schema, error) {
 	if len(data) >= maxSchema {
 		return nil, fmt.Errorf("%d bytes; Helm Broker takes less than %d", len(data), maxSchema)
+	}
+	if !utf8.Valid(data) {
+		return nil, errors.New("not UTF-8; save it as UTF-8")
 	}
 	if err := checkSyntax(json.NewDecoder(bytes.NewReader(data)), "#", 0); err != nil {
 		return nil, err

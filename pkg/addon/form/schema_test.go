@@ -12,6 +12,7 @@ import (
 func TestParseRefusesWhatWouldHarmASchemaLibrary(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ schema, want string }{
+		"not UTF-8":                  {"{\"title\": \"\xff\"}", "not UTF-8"},
 		"reference to an address":    {`{"properties": {"a": {"$ref": "http://127.0.0.1:1/x"}}}`, "no reference within the document"},
 		"reference to a file":        {`{"properties": {"a": {"$ref": "file:///etc/passwd"}}}`, "no reference within the document"},
 		"relative reference":         {`{"properties": {"a": {"$ref": "other.json#/a"}}}`, "no reference within the document"},

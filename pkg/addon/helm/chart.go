@@ -7,18 +7,21 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonref"
 )
 
 // Chart is a loaded chart. It is immutable and safe for concurrent use.
 type Chart struct{ chart *chart.Chart }
 
 // Load loads a chart from its files: names relative to the chart, and content. Nothing is read from disk
-// or fetched; a values schema that would make Helm fetch something is refused.
+// or fetched; a values schema that would make Helm fetch something, or never end, is refused.
 func Load(files iter.Seq2[string, []byte]) (*Chart, error) {
 	var buffered []*loader.BufferedFile
 	for name, data := range files {
@@ -44,6 +47,9 @@ func checkSchemas(c *chart.Chart) error {
 		if err := checkReferences(document); err != nil {
 			return fmt.Errorf("chart %s: values.schema.json: %w", c.Name(), err)
 		}
+		if err := jsonref.Check(document); err != nil {
+			return fmt.Errorf("chart %s: values.schema.json: %w", c.Name(), err)
+		}
 	}
 	for _, dependency := range c.Dependencies() {
 		if err := checkSchemas(dependency); err != nil {
@@ -52,6 +58,9 @@ func checkSchemas(c *chart.Chart) error {
 	}
 	return nil
 }
+
+// dialect is a $schema that Helm knows without fetching it.
+var dialect = regexp.MustCompile(`^https?://json-schema\.org/(draft-0[467]|draft/(2019-09|2020-12))/schema#?$`)
 
 func checkReferences(node any) error {
 	switch n := node.(type) {
@@ -65,9 +74,11 @@ func checkReferences(node any) error {
 		for _, key := range slices.Sorted(maps.Keys(n)) {
 			text, isText := n[key].(string)
 			switch {
-			case isText && (key == "$ref" || key == "$dynamicRef" || key == "$recursiveRef") && !strings.HasPrefix(text, "#"):
+			case isText && (key == "$dynamicRef" || key == "$recursiveRef"):
+				return fmt.Errorf("%s leads to what only a value decides; use $ref", key)
+			case isText && key == "$ref" && !strings.HasPrefix(text, "#"):
 				return fmt.Errorf("the reference %q leads out of the schema; use #/definitions/… or #/$defs/…", text)
-			case isText && key == "$schema" && !strings.Contains(text, "://json-schema.org/"):
+			case isText && key == "$schema" && !dialect.MatchString(text):
 				return errors.New("$schema names no dialect of json-schema.org; use http://json-schema.org/draft-07/schema#")
 			}
 			if err := checkReferences(n[key]); err != nil {

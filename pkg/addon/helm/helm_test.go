@@ -153,7 +153,14 @@ func TestLoadFetchesNothing(t *testing.T) {
 	for _, schema := range []string{
 		`{"properties": {"a": {"$ref": "` + server.URL + `"}}}`,
 		`{"properties": {"a": {"$ref": "file:///etc/passwd"}}}`,
+		`{"$schema": "` + server.URL + `/?://json-schema.org/"}`,
+		`{"$schema": "https://json-schema.org/unknown/schema"}`,
+		`{"$defs": {"enum": {"$ref": "` + server.URL + `"}}}`,
+		`{"properties": {"a": {"$ref": "#/properties/a"}}}`,
+		`{"$ref": "#"}`,
+		`{"properties": {"a": {"$ref": "#/$defs/b"}}, "$defs": {"b": {"items": {"$ref": "#/$defs/b"}}}}`,
 		`{"properties": {"a": {"$dynamicRef": "other.json"}}}`,
+		`{"properties": {"a": {"$recursiveRef": "#"}}}`,
 		`{"$schema": "` + server.URL + `"}`,
 		`{`,
 	} {

@@ -162,12 +162,14 @@ var errUnloaded = errors.New("not loaded")
 
 func newPlan(c *addonContext, dir string) *planContext {
 	p := &planContext{addonContext: c, dir: dir, meta: c.document(path.Join(dir, addon.MetaFile))}
-	_ = yaml.Unmarshal(p.meta.data, &p.parsed)
+	if addon.CheckYAML(p.meta.data) == nil {
+		_ = yaml.Unmarshal(p.meta.data, &p.parsed)
+	}
 	if data, found := c.tree.Read(path.Join(dir, addon.CreateSchema)); found {
 		p.schema = data
 	}
 	p.values = map[string]any{}
-	if data, found := c.tree.Read(path.Join(dir, addon.ValuesFile)); found && yaml.Unmarshal(data, &p.values) != nil {
+	if data, found := c.tree.Read(path.Join(dir, addon.ValuesFile)); found && (addon.CheckYAML(data) != nil || yaml.Unmarshal(data, &p.values) != nil) {
 		p.values = nil
 	}
 	p.form = sync.OnceValues(func() (*form.Schema, error) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/safeyaml"
 )
 
 // maxDocument bounds a YAML document in bytes.
@@ -33,6 +35,9 @@ func newDocument(name string, data []byte, found bool) *document {
 	}
 	var root yaml.Node
 	if d.err = yaml.Unmarshal(data, &root); d.err != nil || len(root.Content) == 0 {
+		return d
+	}
+	if d.err = safeyaml.Aliases(data); d.err != nil {
 		return d
 	}
 	d.root = root.Content[0]

@@ -2,7 +2,6 @@ package lint
 
 import (
 	"fmt"
-	"path"
 	"strings"
 	"unicode/utf8"
 
@@ -26,13 +25,13 @@ func fileRules() []Rule {
 		},
 		{
 			ID: "YML001", Severity: Error, Suite: SuiteLoad,
-			Summary: "YAML files are valid, in UTF-8, and no key occurs twice",
-			Effect:  "the broker refuses the file, or the last of several keys wins without a word",
+			Summary: "YAML files are valid, in UTF-8, no key occurs twice, and aliases stay small",
+			Effect:  "the broker refuses the file, the last of several keys wins without a word, or aliases fill its memory",
 			Next:    "correct the file",
 			addon: func(c *addonContext) []problem {
 				var problems []problem
 				for _, f := range c.tree.Files() {
-					if !brokerYAML(f.Path) {
+					if !addon.IsYAML(f.Path) {
 						continue
 					}
 					d := newDocument(f.Path, f.Data, true)
@@ -41,21 +40,16 @@ func fileRules() []Rule {
 						problems = append(problems, problem{path: f.Path, message: "is not UTF-8"})
 					case d.err != nil:
 						problems = append(problems, problem{path: f.Path, message: strings.TrimPrefix(d.err.Error(), "yaml: ")})
-					default:
+					case len(d.twice) > 0:
 						problems = append(problems, d.twice...)
+					default:
+						if err := addon.CheckYAML(f.Data); err != nil {
+							problems = append(problems, problem{path: f.Path, message: err.Error()})
+						}
 					}
 				}
 				return problems
 			},
 		},
 	}
-}
-
-// brokerYAML says whether the broker or Helm reads a file as YAML before any template is rendered.
-func brokerYAML(name string) bool {
-	base := path.Base(name)
-	if strings.Contains(name, "/templates/") {
-		return false
-	}
-	return base == addon.MetaFile || base == addon.ValuesFile || base == "Chart.yaml"
 }

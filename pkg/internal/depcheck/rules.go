@@ -24,7 +24,7 @@ func Rules() []Rule {
 		{Package: "charts"},
 		{
 			Package: "pkg/connector",
-			Ours:    []string{"pkg/event", "pkg/secret", "pkg/expression", "schemas"},
+			Ours:    []string{"pkg/event", "pkg/secret", "pkg/expression", "pkg/internal/safeyaml", "schemas"},
 			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/xeipuuv/gojsonschema", "github.com/tidwall/gjson"},
 			Never:   []string{helm, kubernetes, "net/http/httptest"},
 		},
@@ -41,7 +41,7 @@ func Rules() []Rule {
 		},
 		{
 			Package: "pkg/addon",
-			Ours:    []string{"pkg/connector", "pkg/mapping", "schemas"},
+			Ours:    []string{"pkg/connector", "pkg/mapping", "pkg/internal/safeyaml", "schemas"},
 			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/Masterminds/semver/v3"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
@@ -54,7 +54,7 @@ func Rules() []Rule {
 		{Package: "pkg/addon/addontest", Ours: []string{"pkg/addon"}, Others: []string{"github.com/stretchr/testify", "github.com/rogpeppe/go-internal"}},
 		{
 			Package: "pkg/addon/lint",
-			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/catalog", "pkg/connector", "pkg/event", "pkg/mapping", "pkg/internal/jsonref", "pkg/internal/jsonschema", "schemas", "schemas/asyncapi"},
+			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/catalog", "pkg/connector", "pkg/event", "pkg/mapping", "pkg/internal/jsonref", "pkg/internal/jsonschema", "pkg/internal/safeyaml", "schemas", "schemas/asyncapi"},
 			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid", "github.com/Masterminds/semver/v3"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
@@ -69,7 +69,7 @@ func Rules() []Rule {
 		{Package: "pkg/addon/bump", Ours: []string{"pkg/addon"}, Others: []string{"github.com/Masterminds/semver/v3", "go.yaml.in/yaml/v3"}, Never: []string{clientGo, helm}},
 		{Package: "pkg/addon/serve", Ours: []string{"pkg/addon"}, Never: []string{clientGo, helm}},
 		{Package: "pkg/addon/verify", Ours: []string{"pkg/addon", "pkg/addon/helm"}},
-		{Package: "pkg/addon/helm", Others: []string{helm, kubernetes, "sigs.k8s.io/yaml"}},
+		{Package: "pkg/addon/helm", Ours: []string{"pkg/internal/jsonref", "pkg/internal/safeyaml"}, Others: []string{helm, kubernetes, "sigs.k8s.io/yaml"}},
 		{
 			Package: "pkg/addon/provision",
 			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/addon/helm", "pkg/connector", "pkg/secret"},
@@ -165,6 +165,7 @@ func Rules() []Rule {
 		{Package: "pkg/cli/addonctl", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/registration/...", "pkg/kyma/..."}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml"}},
 		{Package: "pkg/cli/registrationjob", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml", kubernetes}, Never: []string{helm}},
 		{Package: "pkg/cli/eventgateway", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/registration/...", "pkg/kyma/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "github.com/VictoriaMetrics/metrics"}, Never: []string{helm, kubernetes}},
+		{Package: "pkg/internal/safeyaml", Others: []string{"go.yaml.in/yaml/v3"}},
 		{Package: "pkg/internal/jsonschema", Others: []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
 		{Package: "pkg/internal/tracing", Ours: []string{"pkg/internal/httpclient"}, Others: []string{"go.opentelemetry.io/otel", "google.golang.org/protobuf/encoding/protowire"}, Never: []string{"google.golang.org/grpc"}},
 		{Package: "pkg/internal/cli/clitest", Others: []string{cobra, "github.com/stretchr/testify"}},

@@ -92,7 +92,7 @@ func (w *walker) keyword(at, key string, value any) (int, error) {
 			return 0, newError(child, "%v is no reference within the document; use #/definitions/… or #/components/…", value)
 		}
 		return w.follow(child, ref)
-	case "properties", "patternProperties", "dependencies", "definitions", "channels", "messages", "schemas":
+	case "properties", "patternProperties", "dependencies", "dependentSchemas", "definitions", "$defs", "channels", "messages", "schemas":
 		named, isMap := value.(map[string]any)
 		if !isMap {
 			break
