@@ -73,7 +73,7 @@ func run(o options) error {
 	}
 	text := strings.Join([]string{
 		"## Registration", machine,
-		fmt.Sprintf("`registration-job apply --parallel %d` as a child process, from its start to its end. Each call to the system and to Kyma takes %s besides its work. "+
+		fmt.Sprintf("`registration-job apply --parallel %d` as a child process, from its start to its end. Each call to the system and to Kyma takes %s. "+
 			"*Serial* makes the same calls one after the other, with nothing between. *Ideal* is %s for every %d probes begun, plus the writes that the backend forces to be serial: one for all with the "+
 			"Application resource, one for each API with the Application Registry, and one more where a state and a status are kept, which tell of those. Rounds alternate.", parallel, latency, latency, parallel),
 		speed,

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -88,13 +89,13 @@ func newWorld(s scenario) (*world, error) {
 	}
 	w.kyma, err = simulator.NewKyma(simulator.KymaOptions{
 		Generation: generation, Applications: []string{"bench"}, Namespaces: []string{"bench"},
-		Latency: s.latency, RegistryWork: time.Nanosecond, SystemClient: toSystem,
+		RegistryWork: time.Nanosecond, SystemClient: toSystem,
 	})
 	if err != nil {
 		return nil, err
 	}
-	w.api = httptest.NewServer(w.record(begin, false, w.kyma.KubeAPI()))
-	w.rest = httptest.NewServer(w.record(begin, false, w.kyma.Registry()))
+	w.api = httptest.NewServer(w.record(begin, false, atLeast(s.latency, w.kyma.KubeAPI())))
+	w.rest = httptest.NewServer(w.record(begin, false, atLeast(s.latency, w.kyma.Registry())))
 
 	w.args = []string{
 		"--connector", w.path("connector.yaml"), "--params", w.path("params.yaml"), "--kubeconfig", w.path("kubeconfig"),
@@ -191,6 +192,19 @@ func serveOData(s scenario) http.Handler {
 			}
 		}
 		_, _ = io.WriteString(w, `</EntityType><EntityContainer Name="C"><EntitySet Name="Accounts" EntityType="Account"/></EntityContainer></Schema></edmx:DataServices></edmx:Edmx>`)
+	})
+}
+
+// atLeast lets a call take a time in all, work included: that of a simulator grows with what it holds.
+func atLeast(latency time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, r)
+		time.Sleep(latency - time.Since(begin))
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
 	})
 }
 
