@@ -3,13 +3,11 @@
 package lint
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
@@ -25,10 +23,13 @@ const (
 	Info    Severity = "info"    // advice
 )
 
+// Severities lists all severities, worst first.
+func Severities() []Severity { return []Severity{Error, Warning, Info} }
+
 // AtLeast says whether s is as bad as threshold or worse.
 func (s Severity) AtLeast(threshold Severity) bool { return s.rank() <= threshold.rank() }
 
-func (s Severity) rank() int { return slices.Index([]Severity{Error, Warning, Info}, s) }
+func (s Severity) rank() int { return slices.Index(Severities(), s) }
 
 // Suite groups rules.
 type Suite string
@@ -66,6 +67,7 @@ type Rule struct {
 	addon      func(*addonContext) []problem
 	plan       func(*planContext) []problem
 	archive    func(*archiveContext) []problem
+	runner     bool // the runner finds it
 }
 
 // Finding is one violation of a rule.
@@ -107,6 +109,8 @@ type Options struct {
 	Suites []Suite
 	// Disable lists rules that do not run.
 	Disable []string
+	// Suppressions come on top of those that stand in the files.
+	Suppressions []*Suppression
 	// Charts loads charts for rendering.
 	Charts ChartLoader
 	// Kubernetes judges rendered objects; nil means that nobody does.
@@ -122,6 +126,8 @@ type Report struct {
 	// Addons and Rules count what was checked.
 	Addons int `json:"addons"`
 	Rules  int `json:"rules"`
+	// Suppressed counts the findings that suppressions left out.
+	Suppressed int `json:"suppressed"`
 }
 
 // Count counts the findings of a severity.
@@ -158,10 +164,9 @@ func Run(ctx context.Context, target Target, options Options) (*Report, error) {
 	if err := r.repository(target, subjects); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(r.findings, func(a, b Finding) int {
-		return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), strings.Compare(a.Rule, b.Rule), strings.Compare(a.Message, b.Message))
-	})
-	return &Report{Findings: append([]Finding{}, slices.Compact(r.findings)...), Addons: len(subjects), Rules: len(rules)}, nil
+	r.suppress(target, subjects)
+	slices.SortFunc(r.findings, order)
+	return &Report{Findings: append([]Finding{}, slices.Compact(r.findings)...), Addons: len(subjects), Rules: len(rules), Suppressed: r.suppressed}, nil
 }
 
 // chosen are the rules that the options leave.
@@ -189,8 +194,9 @@ type runner struct {
 	rules   []Rule
 	options Options
 
-	mu       sync.Mutex
-	findings []Finding
+	mu         sync.Mutex
+	findings   []Finding
+	suppressed int
 }
 
 func (r *runner) subjects(target Target) ([]*addonContext, error) {
@@ -243,11 +249,7 @@ func (r *runner) repository(target Target, subjects []*addonContext) error {
 	if target.Repository == nil {
 		return nil
 	}
-	names, err := target.Repository.Names()
-	if err != nil {
-		return err
-	}
-	if len(target.Names) < len(names) {
+	if !r.wholeRepository(target) {
 		return nil // what is true of all add-ons cannot be said of some
 	}
 	c := &repository{Repository: target.Repository, addons: subjects[:len(target.Names)]}

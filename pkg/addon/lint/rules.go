@@ -22,5 +22,6 @@ func Rules() []Rule {
 		linkRules(),
 		loadRules(),
 		indexRules(),
+		suppressRules(),
 	)
 }

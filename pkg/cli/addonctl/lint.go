@@ -1,6 +1,7 @@
 package addonctl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/lint"
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/lint/charts"
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/lint/report"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
 )
 
@@ -18,8 +20,34 @@ type lintOptions struct {
 	suites, disable []string
 	failOn          string
 	fix, list       bool
-	output          *format
+	output          lintFormat
 }
+
+// lintFormat is the value of lint's --output.
+type lintFormat string
+
+const (
+	asSARIF  lintFormat = "sarif"
+	asGitHubActions lintFormat = "github"
+)
+
+// String implements pflag.Value.
+func (f *lintFormat) String() string { return string(*f) }
+
+// Set implements pflag.Value.
+func (f *lintFormat) Set(value string) error {
+	if !slices.Contains([]lintFormat{lintFormat(asText), lintFormat(asJSON), asSARIF, asGitHubActions}, lintFormat(value)) {
+		return fmt.Errorf("choose text, json, sarif or %s", asGitHubActions)
+	}
+	*f = lintFormat(value)
+	return nil
+}
+
+// Type implements pflag.Value.
+func (f *lintFormat) Type() string { return "format" }
+
+// rulePages is where each rule has a page.
+const rulePages = "https://github.com/kyma-connectors/kyma-connectors/blob/main/docs/reference/rules/"
 
 func newLint(c *Context) *cobra.Command {
 	o := &lintOptions{}
@@ -30,10 +58,20 @@ func newLint(c *Context) *cobra.Command {
 whether forms and catalog show what is meant, whether every plan renders, and whether connector
 definition, form and chart agree. Without arguments, the whole repository is checked, with its indexes.
 
+An exception stands where it is needed, with its reason: "# addonctl:ignore ID: reason" behind a line or
+before it, "# addonctl:ignore-file ID: reason" for the whole file; comments of Markdown and of templates
+do as well. The file .addonctl.yaml at the root of the repository holds what is so for every run:
+
+  lint:
+    failOn: warning
+    disable: {MET004: our catalog shows no tags}
+    ignore: [{rule: CHT010, path: charts/demo/templates/*, reason: the hook is short}]
+
 Exit code 0: clean. 1: findings as bad as --fail-on, or worse. 2: the command line is wrong.`,
 		Example: `  addonctl lint
   addonctl lint acme-connector --suite definition --fix
   addonctl lint dist/acme-connector-0.1.0.tgz --output json
+  addonctl lint --output sarif >lint.sarif
   addonctl lint --list`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.list {
@@ -45,10 +83,11 @@ Exit code 0: clean. 1: findings as bad as --fail-on, or worse. 2: the command li
 	f := cmd.Flags()
 	f.StringSliceVar(&o.suites, "suite", nil, "run the rules of these suites only: "+suites())
 	f.StringSliceVar(&o.disable, "disable", nil, "do not run these rules")
-	f.StringVar(&o.failOn, "fail-on", string(lint.Warning), "the least bad finding that makes the exit code 1: error, warning or info")
-	f.BoolVar(&o.fix, "fix", false, "repair what is mechanical first: links, indexes, forms and values from the definition")
+	f.StringVar(&o.failOn, "fail-on", "", "the least bad finding that makes the exit code 1: error, warning or info; default: as .addonctl.yaml says, or warning")
+	f.BoolVar(&o.fix, "fix", false, "repair what is mechanical first: links, indexes, versions, forms, values and tables from the definition")
 	f.BoolVar(&o.list, "list", false, "list the rules")
-	o.output = outputFlag(cmd)
+	o.output = lintFormat(asText)
+	f.Var(&o.output, "output", "text; for machines: json, sarif (2.1.0), or "+string(asGitHubActions)+" (annotations of a workflow)")
 	return cmd
 }
 
@@ -61,13 +100,13 @@ func suites() string {
 }
 
 func (o *lintOptions) run(ctx context.Context, c *Context, args []string) error {
-	threshold := lint.Severity(o.failOn)
-	if !slices.Contains([]lint.Severity{lint.Error, lint.Warning, lint.Info}, threshold) {
-		return cli.Config(fmt.Errorf("--fail-on %s: choose error, warning or info", o.failOn))
-	}
 	target, err := o.target(c, args)
 	if err != nil {
 		return err
+	}
+	options, threshold, err := o.options(target)
+	if err != nil {
+		return cli.Config(err)
 	}
 	var fixed []string
 	if o.fix {
@@ -75,23 +114,51 @@ func (o *lintOptions) run(ctx context.Context, c *Context, args []string) error 
 			return err
 		}
 	}
-	options := charts.Options()
-	options.Disable = o.disable
-	for _, s := range o.suites {
-		options.Suites = append(options.Suites, lint.Suite(s))
-	}
 	report, err := lint.Run(ctx, target, options)
 	if err != nil {
 		return cli.Config(err)
 	}
-	result := lintResult{Report: report, Fixed: fixed}
-	if err := c.print(*o.output, result, func(w io.Writer) error { return result.text(c, w) }); err != nil {
+	if err := o.print(c, lintResult{Report: report, Fixed: fixed}); err != nil {
 		return err
 	}
 	if report.Worst(threshold) {
 		return &cli.ExitError{Code: cli.ExitRetry} // the report has said it
 	}
 	return nil
+}
+
+// options are those of the command line and of the repository.
+func (o *lintOptions) options(target lint.Target) (lint.Options, lint.Severity, error) {
+	options := charts.Options()
+	options.Disable = slices.Clone(o.disable)
+	for _, s := range o.suites {
+		options.Suites = append(options.Suites, lint.Suite(s))
+	}
+	threshold := lint.Severity(o.failOn)
+	if target.Repository != nil {
+		config, err := lint.ReadConfig(target.Repository)
+		if err != nil {
+			return options, "", err
+		}
+		config.Apply(target.Repository, &options)
+		threshold = cmp.Or(threshold, config.FailOn)
+	}
+	threshold = cmp.Or(threshold, lint.Warning)
+	if !slices.Contains(lint.Severities(), threshold) {
+		return options, "", fmt.Errorf("--fail-on %s: choose error, warning or info", o.failOn)
+	}
+	return options, threshold, nil
+}
+
+func (o *lintOptions) print(c *Context, result lintResult) error {
+	switch o.output {
+	case asSARIF:
+		return report.SARIF(c.Streams.Out, report.Tool{Version: cli.Version(), Pages: rulePages}, result.Findings)
+	case asGitHubActions:
+		return report.GitHubActions(c.Streams.Out, result.Findings)
+	default:
+		return c.print(format(o.output), result, func(w io.Writer) error { return result.text(c, w) })
+	}
 }
 
 // target sorts the arguments: names and directories of the repository, and everything else.
@@ -160,7 +227,14 @@ func (r lintResult) text(c *Context, w io.Writer) error {
 		severity := c.paint(colourOf(f.Severity), fmt.Sprintf("%-7s", f.Severity))
 		fmt.Fprintf(w, "  %4s  %s  %s  %s\n                        %s\n", line, severity, f.Rule, f.Message, next)
 	}
-	_, err := fmt.Fprintf(w, "%s, %d rules: %s, %s\n", count(r.Addons, "add-on"), r.Rules, count(r.Count(lint.Error), "error"), count(r.Count(lint.Warning), "warning"))
+	summary := fmt.Sprintf("%s, %d rules: %s, %s", count(r.Addons, "add-on"), r.Rules, count(r.Count(lint.Error), "error"), count(r.Count(lint.Warning), "warning"))
+	if n := r.Count(lint.Info); n > 0 {
+		summary += fmt.Sprintf(", %d of advice", n)
+	}
+	if r.Suppressed > 0 {
+		summary += fmt.Sprintf(", %d suppressed", r.Suppressed)
+	}
+	_, err := fmt.Fprintln(w, summary)
 	return err
 }
 
@@ -199,7 +273,10 @@ func (o *lintOptions) rules(c *Context) error {
 		rules = append(rules, ruleInfo{r.ID, r.Severity, r.Suite, r.Summary, r.Effect, r.Next, r.Fixable})
 	}
 	slices.SortFunc(rules, func(a, b ruleInfo) int { return strings.Compare(a.ID, b.ID) })
-	return c.print(*o.output, rules, func(w io.Writer) error {
+	if o.output == asSARIF || o.output == asGitHubActions {
+		return cli.Config(fmt.Errorf("--list: the rules can be had as text or json, not as %s", o.output))
+	}
+	return c.print(format(o.output), rules, func(w io.Writer) error {
 		for _, r := range rules {
 			if _, err := fmt.Fprintf(w, "%s  %-7s  %-10s  %s\n", r.ID, r.Severity, r.Suite, r.Summary); err != nil {
 				return err

@@ -65,6 +65,7 @@ func Rules() []Rule {
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
 		{Package: "pkg/addon/lint/charts", Ours: []string{"pkg/addon", "pkg/addon/lint", "pkg/addon/helm", "pkg/addon/objects"}},
+		{Package: "pkg/addon/lint/report", Ours: []string{"pkg/addon/lint"}, Never: []string{clientGo, helm, cobra}},
 		{Package: "pkg/addon/objects", Others: []string{kubernetes, "sigs.k8s.io/yaml"}, Never: []string{helm, cobra}},
 		{Package: "pkg/addon/bump", Ours: []string{"pkg/addon"}, Others: []string{"github.com/Masterminds/semver/v3", "go.yaml.in/yaml/v3"}, Never: []string{clientGo, helm}},
 		{Package: "pkg/addon/serve", Ours: []string{"pkg/addon"}, Never: []string{clientGo, helm}},
