@@ -18,7 +18,11 @@ import (
 )
 
 // Chart is a loaded chart. It is immutable and safe for concurrent use.
-type Chart struct{ chart *chart.Chart }
+type Chart struct {
+	chart   *chart.Chart
+	heads   heads
+	schemas schemas
+}
 
 // Load loads a chart from its files: names relative to the chart, and content. Nothing is read from disk
 // or fetched; a values schema that would make Helm fetch something, or never end, is refused.

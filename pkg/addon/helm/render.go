@@ -9,9 +9,6 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
-	"helm.sh/helm/v3/pkg/release"
-	"helm.sh/helm/v3/pkg/releaseutil"
-	"sigs.k8s.io/yaml"
 )
 
 // DefaultKubeVersion is the Kubernetes version that charts are rendered for where none is named.
@@ -91,7 +88,7 @@ func (c *Chart) Render(r Request) (*Rendered, error) {
 		return nil, err
 	}
 	if merged, ok := top["Values"].(chartutil.Values); ok {
-		if err := chartutil.ValidateAgainstSchema(work, merged); err != nil {
+		if err := c.schemas.check(work, merged); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrValues, err)
 		}
 	}
@@ -108,17 +105,11 @@ func (c *Chart) Render(r Request) (*Rendered, error) {
 			delete(files, name)
 		}
 	}
-	hooks, manifests, err := releaseutil.SortManifests(files, nil, releaseutil.InstallOrder)
+	hooks, manifests, err := c.heads.sort(files)
 	if err != nil {
 		return nil, err
 	}
-	out.Manifests = append(crds(work), out.Manifests...)
-	for _, m := range manifests {
-		out.Manifests = append(out.Manifests, manifest(m))
-	}
-	for _, h := range hooks {
-		out.Hooks = append(out.Hooks, hook(h))
-	}
+	out.Manifests, out.Hooks = append(crds(work), manifests...), hooks
 	return out, nil
 }
 
@@ -143,35 +134,4 @@ func crds(c *chart.Chart) []Manifest {
 		out = append(out, Manifest{Source: crd.Filename, APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition", Name: crd.Name, Content: crd.File.Data})
 	}
 	return out
-}
-
-func manifest(m releaseutil.Manifest) Manifest {
-	out := Manifest{Source: m.Name, APIVersion: m.Head.Version, Kind: m.Head.Kind, Content: []byte(m.Content)}
-	if m.Head.Metadata != nil {
-		out.Name = m.Head.Metadata.Name
-	}
-	return out
-}
-
-func hook(h *release.Hook) Hook {
-	out := Hook{Weight: h.Weight}
-	out.Source, out.Kind, out.Name, out.Content = h.Path, h.Kind, h.Name, []byte(h.Manifest)
-	out.APIVersion = apiVersion(h.Manifest)
-	for _, e := range h.Events {
-		out.Events = append(out.Events, string(e))
-	}
-	for _, p := range h.DeletePolicies {
-		out.DeletePolicies = append(out.DeletePolicies, string(p))
-	}
-	if len(out.DeletePolicies) == 0 {
-		out.DeletePolicies = []string{string(release.HookBeforeHookCreation)}
-	}
-	return out
-}
-
-// apiVersion reads the API version of a document that Helm has parsed already.
-func apiVersion(document string) string {
-	var head releaseutil.SimpleHead
-	_ = yaml.Unmarshal([]byte(document), &head)
-	return head.Version
 }

@@ -61,6 +61,14 @@ type Manifest struct {
 	asJSON []byte // of the document, once it was asked for
 }
 
+// decoded is the document as JSON where that is known: to read YAML takes longer.
+func (m Manifest) decoded() []byte {
+	if m.asJSON != nil {
+		return m.asJSON
+	}
+	return m.Content
+}
+
 // profile is a cluster that charts are rendered for.
 type profile struct {
 	name        string

@@ -27,7 +27,14 @@ func kubernetesRules() []Rule {
 			Effect:  "the cluster refuses the object, or drops the field without a word",
 			Next:    "correct the field; kubectl explain shows what there is",
 			plan: func(p *planContext) []problem {
-				return p.judged(func(k Kubernetes, m Manifest, _ rendering) []string { return k.Strict(m.Content) })
+				seen := map[string]bool{} // whatever the cluster
+				return p.judged(func(k Kubernetes, m Manifest, _ rendering) []string {
+					if seen[string(m.Content)] {
+						return nil
+					}
+					seen[string(m.Content)] = true
+					return k.Strict(m.Content)
+				})
 			},
 		},
 		{
@@ -37,7 +44,7 @@ func kubernetesRules() []Rule {
 			Next:    "choose the API by .Capabilities.APIVersions.Has",
 			plan: func(p *planContext) []problem {
 				return p.judged(func(k Kubernetes, m Manifest, r rendering) []string {
-					if since := k.Removed(m.Content, r.profile.kubeVersion); since != "" {
+					if since := k.Removed(m.decoded(), r.profile.kubeVersion); since != "" {
 						return []string{fmt.Sprintf("the API is gone since Kubernetes %s", since)}
 					}
 					return nil
@@ -87,7 +94,7 @@ func kubernetesRules() []Rule {
 					if !r.profile.podSecurity {
 						return nil
 					}
-					problems, err := k.Restricted(m.Content)
+					problems, err := k.Restricted(m.decoded())
 					if err != nil {
 						return []string{oneLine(err)}
 					}

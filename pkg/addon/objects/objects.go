@@ -49,7 +49,7 @@ func (k *Kubernetes) Strict(document []byte) []string {
 // Removed says since which version of Kubernetes the API of a document is gone, where it is gone in the given
 // one, such as 1.33.0. It is empty where that version still serves it.
 func (k *Kubernetes) Removed(document []byte, kubeVersion string) string {
-	object := k.decode(document)
+	object, _ := k.typed(document)
 	gone, ok := object.(interface {
 		APILifecycleRemoved() (major, minor int)
 	})
@@ -68,21 +68,34 @@ func (k *Kubernetes) Removed(document []byte, kubeVersion string) string {
 	return since
 }
 
-// decode reads a document into Kubernetes' own type, leniently; nil where there is none for it.
-func (k *Kubernetes) decode(document []byte) runtime.Object {
-	data, err := yaml.YAMLToJSON(document)
-	if err != nil {
-		return nil
+// typed makes an object of Kubernetes' own type for a document in YAML or JSON, and returns the document as JSON;
+// nil where there is no type for it.
+func (k *Kubernetes) typed(document []byte) (runtime.Object, []byte) {
+	data := document
+	if !bytes.HasPrefix(data, []byte("{")) || !json.Valid(data) {
+		var err error
+		if data, err = yaml.YAMLToJSON(document); err != nil {
+			return nil, nil
+		}
 	}
 	var head struct {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
 	}
 	if json.Unmarshal(data, &head) != nil {
-		return nil
+		return nil, nil
 	}
 	object, err := scheme.Scheme.New(schema.FromAPIVersionAndKind(head.APIVersion, head.Kind))
-	if err != nil || json.Unmarshal(data, object) != nil {
+	if err != nil {
+		return nil, nil
+	}
+	return object, data
+}
+
+// decode reads a document into Kubernetes' own type, leniently; nil where there is none for it.
+func (k *Kubernetes) decode(document []byte) runtime.Object {
+	object, data := k.typed(document)
+	if object == nil || json.Unmarshal(data, object) != nil {
 		return nil
 	}
 	return object

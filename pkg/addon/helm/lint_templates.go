@@ -1,0 +1,199 @@
+package helm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+	"helm.sh/helm/v3/pkg/lint/support"
+	"k8s.io/apimachinery/pkg/api/validate/content"
+	"k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/apiserver/pkg/endpoints/deprecation"
+	"k8s.io/client-go/kubernetes/scheme"
+	sigsyaml "sigs.k8s.io/yaml"
+)
+
+var (
+	crdHook     = regexp.MustCompile(`"?helm\.sh/hook"?:\s+crd-install`)
+	releaseTime = regexp.MustCompile(`\.Release\.Time`)
+)
+
+// lintTemplates says what Helm's rule for templates says. Helm's own registers all types of Kubernetes anew for
+// each object, which takes longer than everything else together; a test compares the two.
+func lintTemplates(linter *support.Linter, c *chart.Chart, values map[string]any, version *chartutil.Capabilities) {
+	const at = "templates/"
+	if chartutil.ProcessDependenciesWithMerge(c, values) != nil {
+		return
+	}
+	values, err := chartutil.CoalesceValues(c, values)
+	if err != nil {
+		return
+	}
+	options := chartutil.ReleaseOptions{Name: "test-release", Namespace: "default"}
+	capabilities := chartutil.DefaultCapabilities.Copy()
+	capabilities.KubeVersion = version.KubeVersion
+	top, err := chartutil.ToRenderValues(c, values, options, capabilities)
+	if !linter.RunLinterRule(support.ErrorSev, at, err) {
+		return
+	}
+	rendered, err := engine.Engine{LintMode: true}.Render(c, top)
+	if !linter.RunLinterRule(support.ErrorSev, at, err) {
+		return
+	}
+	for _, template := range c.Templates {
+		if !lintTemplate(linter, template, rendered[path.Join(c.Name(), template.Name)], version.KubeVersion) {
+			return
+		}
+	}
+}
+
+// lintTemplate checks one template; false means that Helm looks no further.
+func lintTemplate(linter *support.Linter, template *chart.File, rendered string, version chartutil.KubeVersion) bool {
+	check := func(severity int, err error) bool { return linter.RunLinterRule(severity, template.Name, err) }
+	check(support.ErrorSev, checkExtension(template.Name))
+	if crdHook.Match(template.Data) {
+		check(support.WarningSev, errors.New("manifest is a crd-install hook. This hook is no longer supported in v3 and all CRDs should also exist the crds/ directory at the top level of the chart"))
+	}
+	if releaseTime.Match(template.Data) {
+		check(support.ErrorSev, errors.New(".Release.Time has been removed in v3, please replace with the `now` function in your templates"))
+	}
+	if path.Ext(template.Name) != ".yaml" || strings.TrimSpace(rendered) == "" {
+		return true
+	}
+	check(support.WarningSev, checkIndent(rendered))
+	for decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(rendered), 4096); ; {
+		var o *lintedObject
+		err := decoder.Decode(&o)
+		if errors.Is(err, io.EOF) {
+			return true
+		}
+		if err != nil {
+			return check(support.ErrorSev, fmt.Errorf("unable to parse YAML: %w", err))
+		}
+		if o == nil {
+			continue
+		}
+		check(support.WarningSev, o.checkName())
+		check(support.WarningSev, o.checkAPI(version))
+		check(support.ErrorSev, o.checkSelector(rendered))
+		check(support.ErrorSev, o.checkList(rendered))
+	}
+}
+
+func checkExtension(name string) error {
+	switch ext := path.Ext(name); ext {
+	case ".yaml", ".yml", ".tpl", ".txt":
+		return nil
+	default:
+		return fmt.Errorf("file extension '%s' not valid. Valid extensions are .yaml, .yml, .tpl, or .txt", ext)
+	}
+}
+
+func checkIndent(rendered string) error {
+	for line := range strings.Lines(rendered) {
+		line = strings.TrimRight(line, "\r\n")
+		switch {
+		case strings.TrimSpace(line) == "":
+		case line[0] == ' ' || line[0] == '\t':
+			return fmt.Errorf("document starts with an illegal indent: %q, which may cause parsing problems", line)
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// lintedObject is what the rules read of an object.
+type lintedObject struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string
+	Metadata   struct{ Namespace, Name string }
+}
+
+func (o *lintedObject) checkName() error {
+	check := validation.NameIsDNSSubdomain
+	switch strings.ToLower(o.Kind) {
+	case "service":
+		check = validation.NameIsDNS1035Label
+	case "namespace":
+		check = validation.ValidateNamespaceName
+	case "serviceaccount":
+		check = validation.ValidateServiceAccountName
+	case "certificatesigningrequest":
+		return nil
+	case "role", "clusterrole", "rolebinding", "clusterrolebinding":
+		check = func(name string, _ bool) []string { return content.IsPathSegmentName(name) }
+	}
+	var wrong field.ErrorList
+	for _, message := range check(o.Metadata.Name, false) {
+		wrong = append(wrong, field.Invalid(field.NewPath("metadata").Child("name"), o.Metadata.Name, message))
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fmt.Errorf("object name does not conform to Kubernetes naming requirements: %q: %w", o.Metadata.Name, wrong.ToAggregate())
+}
+
+func (o *lintedObject) checkAPI(version chartutil.KubeVersion) error {
+	if o.APIVersion == "" || o.Kind == "" {
+		return nil
+	}
+	kind := schema.FromAPIVersionAndKind(o.APIVersion, o.Kind)
+	object, err := scheme.Scheme.New(kind)
+	if err != nil {
+		return nil //nolint:nilerr // none of Kubernetes' own kinds
+	}
+	object.GetObjectKind().SetGroupVersionKind(kind)
+	major, err := strconv.Atoi(version.Major)
+	if err != nil {
+		return err
+	}
+	minor, err := strconv.Atoi(version.Minor)
+	if err != nil {
+		return err
+	}
+	if !deprecation.IsDeprecated(object, major, minor) {
+		return nil
+	}
+	return errors.New(deprecation.WarningMessage(object))
+}
+
+func (o *lintedObject) checkSelector(rendered string) error {
+	switch o.Kind {
+	case "Deployment", "ReplicaSet", "DaemonSet", "StatefulSet":
+		if !strings.Contains(rendered, "matchLabels") && !strings.Contains(rendered, "matchExpressions") {
+			return fmt.Errorf("a %s must contain matchLabels or matchExpressions, and %q does not", o.Kind, o.Metadata.Name)
+		}
+	}
+	return nil
+}
+
+func (o *lintedObject) checkList(rendered string) error {
+	if o.Kind != "List" {
+		return nil
+	}
+	var list struct {
+		Items []struct {
+			Metadata struct{ Annotations map[string]string }
+		}
+	}
+	if err := sigsyaml.Unmarshal([]byte(rendered), &list); err != nil {
+		return fmt.Errorf("unable to parse YAML: %w", err)
+	}
+	for _, item := range list.Items {
+		if _, kept := item.Metadata.Annotations["helm.sh/resource-policy"]; kept {
+			return errors.New("Annotation 'helm.sh/resource-policy' within List objects are ignored") //nolint:staticcheck // as Helm says it
+		}
+	}
+	return nil
+}

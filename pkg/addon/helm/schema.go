@@ -1,0 +1,85 @@
+package helm
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chartutil"
+)
+
+// schemas are the values schemas of a chart and its dependencies, each compiled once. It is safe for concurrent
+// use.
+type schemas struct {
+	mu       sync.Mutex
+	compiled map[string]*jsonschema.Schema // by text; nil where it cannot be compiled
+}
+
+// check does what chartutil.ValidateAgainstSchema does. Where a schema and values do not fit, that one says what
+// is wrong.
+func (s *schemas) check(c *chart.Chart, values map[string]any) error {
+	if s.fits(c, values) {
+		return nil
+	}
+	return chartutil.ValidateAgainstSchema(c, values)
+}
+
+func (s *schemas) fits(c *chart.Chart, values map[string]any) bool {
+	if c.Schema != nil {
+		if schema := s.compile(c.Schema); schema == nil || schema.Validate(values) != nil {
+			return false
+		}
+	}
+	for _, dependency := range c.Dependencies() {
+		below, given := values[dependency.Name()]
+		if !given || below == nil {
+			continue
+		}
+		fields, isMap := below.(map[string]any)
+		if !isMap || !s.fits(dependency, fields) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *schemas) compile(text []byte) *jsonschema.Schema {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if schema, known := s.compiled[string(text)]; known {
+		return schema
+	}
+	if s.compiled == nil {
+		s.compiled = map[string]*jsonschema.Schema{}
+	}
+	schema := compileSchema(text)
+	s.compiled[string(text)] = schema
+	return schema
+}
+
+// compileSchema compiles as Helm does; nil where that is not possible.
+func compileSchema(text []byte) *jsonschema.Schema {
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return nil
+	}
+	const location = "file:///values.schema.json"
+	compiler := jsonschema.NewCompiler()
+	compiler.UseLoader(nothing{})
+	if compiler.AddResource(location, document) != nil {
+		return nil
+	}
+	schema, err := compiler.Compile(location)
+	if err != nil {
+		return nil
+	}
+	return schema
+}
+
+// nothing loads no other document.
+type nothing struct{}
+
+// Load implements jsonschema.URLLoader.
+func (nothing) Load(string) (any, error) { return nil, errors.New("other documents are not read") }
