@@ -9,7 +9,7 @@ git ls-files -z --cached --others --exclude-standard | tar --null --files-from=-
 mkdir -p "$copy/bin" && cp bin/addonctl "$copy/bin/"
 git -C "$copy" init --quiet && git -C "$copy" add --all
 git -C "$copy" -c user.name=verify -c user.email=verify@localhost commit --quiet --message before
-(cd "$copy" && go mod tidy && bin/addonctl link && bin/addonctl lint --fix && bin/addonctl index) >/dev/null
+(cd "$copy" && go mod tidy && bin/addonctl link && bin/addonctl lint --fix && bin/addonctl index && bin/addonctl docs rules --out docs/reference/rules) >/dev/null
 git -C "$copy" add --all
 if ! git -C "$copy" diff --cached --exit-code --stat; then
 	echo "verify: generated files are out of date: run make generate and commit the result" >&2

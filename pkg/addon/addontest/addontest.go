@@ -2,7 +2,6 @@
 package addontest
 
 import (
-	_ "embed"
 	"fmt"
 	"io/fs"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/lint/examples"
 )
 
 // Name is the directory of the one add-on in the repository, Key its name without the version.
@@ -22,9 +22,6 @@ const (
 	Name = "demo-connector-0.1.0"
 	Key  = "demo-connector"
 )
-
-//go:embed repository.txtar
-var valid []byte
 
 // Repository writes a valid repository to a directory of the test, with links and indexes.
 func Repository(t testing.TB) *addon.Repository {
@@ -35,7 +32,7 @@ func Repository(t testing.TB) *addon.Repository {
 // RepositoryIn is Repository in a directory of the caller's choice.
 func RepositoryIn(t testing.TB, dir string) *addon.Repository {
 	t.Helper()
-	Extract(t, dir, txtar.Parse(valid))
+	Extract(t, dir, txtar.Parse(examples.Repository))
 	require.NoError(t, os.Symlink("../../common", mkdir(t, dir, "charts/demo-connector/charts/common")))
 	repo, err := addon.OpenRepository(dir)
 	require.NoError(t, err)
@@ -58,6 +55,7 @@ func RepositoryIn(t testing.TB, dir string) *addon.Repository {
 //	pack PATH FILE           packs a chart
 //	replace PATH "OLD" "NEW" replaces text, which must be there
 //	grow PATH N              appends N blanks
+//	note TEXT                says something on the page of a rule, and changes nothing
 func Extract(t testing.TB, dir string, archive *txtar.Archive) {
 	t.Helper()
 	for line := range strings.Lines(string(archive.Comment)) {

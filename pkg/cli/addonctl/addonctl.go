@@ -51,6 +51,7 @@ the parameters are wrong.`,
 		newServe(c),
 		NewTry(c),
 		NewSend(c),
+		newDocs(c),
 		newVersion(c),
 	)
 	return root

@@ -27,7 +27,7 @@ type lintOptions struct {
 type lintFormat string
 
 const (
-	asSARIF  lintFormat = "sarif"
+	asSARIF         lintFormat = "sarif"
 	asGitHubActions lintFormat = "github"
 )
 

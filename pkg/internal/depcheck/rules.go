@@ -51,7 +51,7 @@ func Rules() []Rule {
 			Others:  []string{"github.com/xeipuuv/gojsonschema"},
 			Never:   []string{clientGo, helm},
 		},
-		{Package: "pkg/addon/addontest", Ours: []string{"pkg/addon"}, Others: []string{"github.com/stretchr/testify", "github.com/rogpeppe/go-internal"}},
+		{Package: "pkg/addon/addontest", Ours: []string{"pkg/addon", "pkg/addon/lint/examples"}, Others: []string{"github.com/stretchr/testify", "github.com/rogpeppe/go-internal"}},
 		{
 			Package: "pkg/addon/lint",
 			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/catalog", "pkg/connector", "pkg/event", "pkg/mapping", "pkg/internal/jsonref", "pkg/internal/jsonschema", "pkg/internal/safeyaml", "schemas", "schemas/asyncapi"},
@@ -65,6 +65,8 @@ func Rules() []Rule {
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
 		{Package: "pkg/addon/lint/charts", Ours: []string{"pkg/addon", "pkg/addon/lint", "pkg/addon/helm", "pkg/addon/objects"}},
+		{Package: "pkg/addon/lint/examples"},
+		{Package: "pkg/addon/lint/pages", Ours: []string{"pkg/addon/lint", "pkg/addon/lint/examples"}, Others: []string{"github.com/rogpeppe/go-internal"}, Never: []string{clientGo, helm, cobra}},
 		{Package: "pkg/addon/lint/report", Ours: []string{"pkg/addon/lint"}, Never: []string{clientGo, helm, cobra}},
 		{Package: "pkg/addon/objects", Others: []string{kubernetes, "sigs.k8s.io/yaml"}, Never: []string{helm, cobra}},
 		{Package: "pkg/addon/bump", Ours: []string{"pkg/addon"}, Others: []string{"github.com/Masterminds/semver/v3", "go.yaml.in/yaml/v3"}, Never: []string{clientGo, helm}},
