@@ -71,21 +71,25 @@ type system struct {
 	ended           chan error // how the process ended
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freeAddresses are held together, so that no two are the same.
+func freeAddresses(n int) ([]string, error) {
+	addresses := make([]string, n)
+	for i := range addresses {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		addresses[i] = l.Addr().String()
 	}
-	return l.Addr().String(), l.Close()
+	return addresses, nil
 }
 
 // start starts a target and a system, and waits until the system is ready.
 func (b *bench) start(name, dir string) (s *system, err error) {
-	var addresses [4]string
-	for i := range addresses {
-		if addresses[i], err = freeAddress(); err != nil {
-			return nil, err
-		}
+	addresses, err := freeAddresses(3)
+	if err != nil {
+		return nil, err
 	}
 	s = &system{address: addresses[0], admin: addresses[1], targetURL: "http://" + addresses[2] + "/", errors: &bytes.Buffer{}}
 	defer func() {
@@ -154,16 +158,18 @@ func await(url string, ended chan error) (time.Time, error) {
 // stop lets the system end in its own time; kill does not.
 func (s *system) stop() error {
 	err := s.command.Process.Signal(syscall.SIGTERM)
-	return errors.Join(err, <-s.ended, s.endTarget())
+	return errors.Join(err, s.wait(), s.endTarget())
 }
 
 func (s *system) kill() error {
 	if s.ended != nil {
 		_ = s.command.Process.Kill()
-		_ = <-s.ended // it was killed
+		_ = s.wait() // it was killed
 	}
 	return s.endTarget()
 }
+
+func (s *system) wait() error { return <-s.ended }
 
 func (s *system) endTarget() error {
 	if s.target == nil || s.target.Process == nil {

@@ -1,13 +1,16 @@
 package buffer
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,6 +61,8 @@ type DiskOptions struct {
 
 	// maxFile bounds the file, as a full volume does; for tests.
 	maxFile int
+	// moveEvery is when the store takes what the journal has, at the latest when something is written; default 1s.
+	moveEvery time.Duration
 }
 
 func (o DiskOptions) withDefaults() DiskOptions {
@@ -80,6 +85,9 @@ func (o DiskOptions) withDefaults() DiskOptions {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.moveEvery <= 0 {
+		o.moveEvery = time.Second
 	}
 	o.Window = o.Window.withDefaults()
 	return o
@@ -104,10 +112,22 @@ type Disk struct {
 	lastDead uint64
 	lastIDs  uint64
 	expired  time.Time
-	pending  []settled // what is done with and not yet written
+	pending  []settled       // what is done with and not yet written
+	done     []uint64        // records that are settled, which the journal does not know yet
+	partly   map[uint64]bool // records of which pending has more than that they are settled
+	urgent   time.Time       // when pending had to have a transaction first; zero: it can wait
+	untold   []id            // known ids that the store does not have
+	untoldAt time.Time       // of the first of them
+	safeLow  uint64          // what is older was settled in a transaction
+	moved    time.Time       // the last transaction, by the options' clock
+	movedAt  time.Time       // and by the process's own
 	doubt    *doubt
 
 	reading sync.RWMutex
+
+	journal *journal
+	// stored is the last number of a record that the store may have; the journal's are greater.
+	stored atomic.Uint64
 
 	queue *queue
 
@@ -131,8 +151,17 @@ func OpenDisk(o DiskOptions) (*Disk, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	d := &Disk{o: o, db: db, lock: lock, writes: make(chan *write, 2048), stop: make(chan struct{}), ended: make(chan struct{}), known: map[id]struct{}{}}
+	d.journal = &journal{path: filepath.Join(o.Dir, JournalName), max: maxJournal}
+	if o.maxFile > 0 {
+		d.journal.max = int64(o.maxFile)
+	}
 	if err := guard(d.load); err != nil {
 		return nil, errors.Join(broken(path, err), guard(db.Close), lock.Close())
+	}
+	d.stored.Store(d.lastSeq)
+	d.moved, d.movedAt = o.Now(), time.Now()
+	if err := d.journal.begin(); err != nil {
+		return nil, errors.Join(fmt.Errorf("buffer directory %s: %w: mount a volume that can be written and has space", o.Dir, err), guard(db.Close), lock.Close())
 	}
 	d.queue = newQueue(d)
 	d.stopped.Go(d.writeAll)
@@ -198,6 +227,9 @@ var errStructure = errors.New("the file's structure is damaged")
 // load reads what the writer has to know.
 func (d *Disk) load() error {
 	return d.db.Update(func(tx *bolt.Tx) error {
+		if err := checkBuckets(tx); err != nil {
+			return err
+		}
 		for _, name := range buckets {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
@@ -206,6 +238,9 @@ func (d *Disk) load() error {
 		d.lastSeq = max(tx.Bucket(bucketEvents).Sequence(), lastKey(tx, bucketEvents))
 		d.lastDead = max(tx.Bucket(bucketDead).Sequence(), lastKey(tx, bucketDead))
 		d.lastIDs = lastKey(tx, bucketIDs)
+		if err := d.replay(tx); err != nil {
+			return err
+		}
 		for name, count := range map[string]*atomic.Int64{string(bucketEvents): &d.records, string(bucketDead): &d.dead} {
 			c := tx.Bucket([]byte(name)).Cursor()
 			for k, v := c.First(); k != nil; k, v = c.Next() {
@@ -233,6 +268,75 @@ func (d *Disk) load() error {
 	})
 }
 
+// checkBuckets wants all parts of a store or none. One whose name is damaged would be missing, and nobody would notice.
+func checkBuckets(tx *bolt.Tx) error {
+	found := 0
+	err := tx.ForEach(func(name []byte, _ *bolt.Bucket) error {
+		if !slices.ContainsFunc(buckets, func(known []byte) bool { return bytes.Equal(known, name) }) {
+			return errStructure
+		}
+		found++
+		return nil
+	})
+	if err == nil && found > 0 && found < len(buckets) {
+		err = errStructure
+	}
+	return err
+}
+
+// replay moves what the journal has into the store. It was acknowledged, or its sender did not hear.
+func (d *Disk) replay(tx *bolt.Tx) error {
+	r := &replay{events: tx.Bucket(bucketEvents), progress: tx.Bucket(bucketProgress), last: d.lastSeq}
+	if err := readJournal(d.journal.path, d.lastSeq, r); err != nil {
+		return err
+	}
+	if r.lost > 0 {
+		d.o.Metrics.Damaged(r.lost)
+		d.o.Logger.Error("records of the buffer's journal are damaged and cannot be published; the last ones may never have been acknowledged", "records", r.lost)
+	}
+	d.lastSeq = r.last
+	if err := r.events.SetSequence(r.last); err != nil || len(r.ids) == 0 {
+		return err
+	}
+	d.lastIDs++
+	block := binary.BigEndian.AppendUint64(newFrame(nil, kindIDs), uint64(d.o.Now().UnixNano()))
+	return tx.Bucket(bucketIDs).Put(keyBytes(d.lastIDs), seal(append(block, r.ids...), d.lastIDs, 0))
+}
+
+// replay puts what a journal holds into the store.
+type replay struct {
+	events, progress *bolt.Bucket
+	last             uint64
+	lost             int
+	ids              []byte
+}
+
+func (r *replay) settle(seq uint64) error {
+	key := keyBytes(seq)
+	return errors.Join(r.events.Delete(key), r.progress.Delete(key))
+}
+
+func (r *replay) record(f frame, settled bool) error {
+	r.last = max(r.last, f.key)
+	record, err := decodeRecord(f)
+	if err != nil {
+		r.lost++
+		return nil //nolint:nilerr // it counts as damaged
+	}
+	for _, i := range idsOf(record) {
+		r.ids = append(r.ids, i[:]...)
+	}
+	if settled {
+		return nil
+	}
+	return r.events.Put(keyBytes(f.key), seal(append(newFrame(nil, kindEvent), f.payload...), f.key, f.low))
+}
+
+func (r *replay) damaged(seq uint64) {
+	r.last = max(r.last, seq)
+	r.lost++
+}
+
 func lastKey(tx *bolt.Tx, bucket []byte) uint64 {
 	k, _ := tx.Bucket(bucket).Cursor().Last()
 	return keyNumber(k)
@@ -243,8 +347,8 @@ func size(value []byte) int64 { return int64(len(value)) + 64 }
 
 // Append implements gateway.Buffer.
 func (d *Disk) Append(ctx context.Context, r *gateway.Record) ([]bool, error) {
-	w := &write{record: r, ids: idsOf(r), done: make(chan error, 1)}
-	if !mixed(r) {
+	w := &write{record: r, ids: idsOf(r), done: make(chan error, 1), mixed: mixed(r)}
+	if !w.mixed {
 		// Encoded here, on the sender's time and not on the writer's.
 		w.frame, _ = r.AppendBinary(newFrame(make([]byte, 0, frameHeader+512+2*len(r.Delivery.Body)), kindEvent))
 	}
@@ -319,6 +423,7 @@ func (d *Disk) Status() gateway.BufferStatus {
 func (d *Disk) Close() error {
 	d.close.Do(func() { close(d.stop) })
 	d.stopped.Wait()
+	d.journal.end()
 	if p := d.problem.Load(); p != nil && errors.Is(*p, errStructure) {
 		return d.lock.Close() // bbolt may not be able to close a file that makes no sense
 	}

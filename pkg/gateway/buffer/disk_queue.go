@@ -220,8 +220,8 @@ func (q *queue) read() {
 	switch {
 	case len(q.live) > 0 || q.exhausted:
 	case q.front == 0 && len(q.records) < maxHeld:
-		q.exhausted = !q.load(q.cursor, func(seq uint64, value, partly []byte) bool {
-			q.add(seq, value, partly)
+		q.exhausted = !q.load(q.cursor, func(seq uint64, s stored) bool {
+			q.add(seq, s)
 			q.cursor = seq + 1
 			return true
 		})
@@ -246,11 +246,27 @@ func (q *queue) plenty() bool { return len(q.old) >= readAhead || q.loaded >= re
 // young is the number of the first of those records at the end that are not old yet, as far as one reading goes.
 func (q *queue) young() uint64 {
 	first := max(q.cursor, q.front)
+	recent := q.disk.journal.all()
+	number, n := uint64(0), 0
+	for i := len(recent) - 1; i >= 0; i-- {
+		if n == 0 {
+			number = recent[i].seq + 1
+		}
+		if recent[i].seq < first || n >= readAhead || q.aged(recent[i].record) {
+			return max(first, number)
+		}
+		number, n = recent[i].seq, n+1
+	}
 	err := q.disk.view(func(tx *bolt.Tx) error {
 		events := tx.Bucket(bucketEvents).Cursor()
 		k, v := events.Last()
-		number := keyNumber(k) + 1
-		for n := 0; k != nil && keyNumber(k) >= first && n < readAhead; k, v = events.Prev() {
+		if n == 0 {
+			number = keyNumber(k) + 1
+		}
+		for ; k != nil && keyNumber(k) >= first && n < readAhead; k, v = events.Prev() {
+			if keyNumber(k) >= number { // it was moved from the journal meanwhile
+				continue
+			}
 			record, err := decodeEvents(keyNumber(k), v)
 			if err != nil || q.aged(record) {
 				break
@@ -266,32 +282,65 @@ func (q *queue) young() uint64 {
 	return first
 }
 
-// load reads a number of records from one on, as long as they are taken; false means that there are no more.
-func (q *queue) load(from uint64, take func(seq uint64, value, partly []byte) bool) (more bool) {
-	err := q.disk.view(func(tx *bolt.Tx) error {
-		events, partly := tx.Bucket(bucketEvents).Cursor(), tx.Bucket(bucketProgress)
-		n, bytes := 0, 0
-		for k, v := events.Seek(keyBytes(from)); k != nil; k, v = events.Next() {
-			if n == readAhead || bytes >= readAheadBytes || !take(keyNumber(k), v, partly.Get(k)) {
-				more = true
-				return nil
-			}
-			n++
-			bytes += len(v)
-		}
-		return nil
-	})
-	if err != nil {
-		q.disk.note(err)
-		return false
+// stored is a record as it was found: in the store, or in the journal, where it is still a record.
+type stored struct {
+	value, partly []byte
+	record        *gateway.Record
+	bytes         int64
+}
+
+func (s stored) decode(seq uint64) (*gateway.Record, error) {
+	if s.record != nil {
+		return s.record, nil
 	}
-	return more
+	return decodeEvents(seq, s.value)
+}
+
+// load reads a number of records from one on, as long as they are taken; false means that there are no more.
+func (q *queue) load(from uint64, take func(seq uint64, s stored) bool) (more bool) {
+	// First the journal, then the store: what is moved in between is in both, and not in neither.
+	recent, others := q.disk.journal.from(from, readAhead)
+	n, bytes := 0, int64(0)
+	one := func(seq uint64, s stored) bool {
+		if n == readAhead || bytes >= readAheadBytes || !take(seq, s) {
+			more = true
+			return false
+		}
+		n++
+		bytes += s.bytes
+		from = seq + 1
+		return true
+	}
+	if from <= q.disk.stored.Load() {
+		err := q.disk.view(func(tx *bolt.Tx) error {
+			events, partly := tx.Bucket(bucketEvents).Cursor(), tx.Bucket(bucketProgress)
+			for k, v := events.Seek(keyBytes(from)); k != nil; k, v = events.Next() {
+				if !one(keyNumber(k), stored{value: v, partly: partly.Get(k), bytes: size(v)}) {
+					break
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			q.disk.note(err)
+			return false
+		}
+	}
+	for _, r := range recent {
+		if more {
+			return true
+		}
+		if r.seq >= from {
+			one(r.seq, stored{record: r.record, bytes: r.bytes})
+		}
+	}
+	return more || others
 }
 
 // overtake takes a record at the front, unless one of its events has a key. It leaves what has become old
 // itself to the cursor, and goes on after the last record.
-func (q *queue) overtake(seq uint64, value, partly []byte) bool {
-	record, err := decodeEvents(seq, value)
+func (q *queue) overtake(seq uint64, s stored) bool {
+	record, err := s.decode(seq)
 	switch {
 	case err != nil || slices.ContainsFunc(record.Entries, func(e gateway.Entry) bool { return e.Key != "" }):
 		q.front = seq + 1 // the cursor comes to it
@@ -306,7 +355,7 @@ func (q *queue) overtake(seq uint64, value, partly []byte) bool {
 	} else {
 		q.taken = append(q.taken, span{seq, seq + 1})
 	}
-	q.addRecord(seq, record, size(value), partly)
+	q.addRecord(seq, record, s)
 	return true
 }
 
@@ -321,9 +370,9 @@ func (q *queue) follow() {
 		end = q.taken[0].from
 	}
 	reached := false
-	more := q.load(q.cursor, func(seq uint64, value, partly []byte) bool {
+	more := q.load(q.cursor, func(seq uint64, s stored) bool {
 		if reached = seq >= end; !reached {
-			q.add(seq, value, partly)
+			q.add(seq, s)
 			q.cursor = seq + 1
 		}
 		return !reached
@@ -339,19 +388,19 @@ func (q *queue) follow() {
 }
 
 // add takes a record that was read.
-func (q *queue) add(seq uint64, value, partly []byte) {
-	record, err := decodeEvents(seq, value)
+func (q *queue) add(seq uint64, s stored) {
+	record, err := s.decode(seq)
 	if err != nil {
-		q.damaged(seq, value)
+		q.damaged(seq, s.value)
 		return
 	}
-	q.addRecord(seq, record, size(value), partly)
+	q.addRecord(seq, record, s)
 }
 
-func (q *queue) addRecord(seq uint64, record *gateway.Record, bytes int64, partly []byte) {
-	p := &progress{left: len(record.Entries), done: make([]byte, (len(record.Entries)+7)/8), size: bytes}
-	if partly != nil {
-		if f, err := openFrame(kindProgress, seq, partly); err == nil && len(f.payload) == len(p.done) {
+func (q *queue) addRecord(seq uint64, record *gateway.Record, s stored) {
+	p := &progress{left: len(record.Entries), done: make([]byte, (len(record.Entries)+7)/8), size: s.bytes}
+	if s.partly != nil {
+		if f, err := openFrame(kindProgress, seq, s.partly); err == nil && len(f.payload) == len(p.done) {
 			copy(p.done, f.payload)
 		}
 	}
@@ -361,7 +410,7 @@ func (q *queue) addRecord(seq uint64, record *gateway.Record, bytes int64, partl
 			p.left--
 			continue
 		}
-		h := &held{item: &gateway.Item{Record: record, Index: i}, seq: seq, key: record.Entries[i].Key, record: p, size: bytes}
+		h := &held{item: &gateway.Item{Record: record, Index: i}, seq: seq, key: record.Entries[i].Key, record: p, size: s.bytes}
 		h.item.Handle = h
 		if h.key != "" {
 			if behind, busy := q.keys[h.key]; busy {
@@ -383,6 +432,10 @@ func decodeEvents(seq uint64, value []byte) (*gateway.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	return decodeRecord(f)
+}
+
+func decodeRecord(f frame) (*gateway.Record, error) {
 	r, err := gateway.DecodeRecord(append([]byte(nil), f.payload...))
 	if err != nil || len(r.Entries) == 0 {
 		return nil, errDamaged
@@ -422,6 +475,11 @@ func (q *queue) promote() {
 
 // reload reads an event's record again.
 func (q *queue) reload(h *held) {
+	if r := q.disk.journal.get(h.seq); r != nil {
+		h.item.Record, h.size = r.record, r.bytes
+		q.push(h)
+		return
+	}
 	var value []byte
 	err := q.disk.view(func(tx *bolt.Tx) error {
 		value = append([]byte(nil), tx.Bucket(bucketEvents).Get(keyBytes(h.seq))...)

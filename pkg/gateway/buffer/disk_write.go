@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -28,6 +29,7 @@ type write struct {
 	record *gateway.Record
 	ids    []id
 	frame  []byte // of the whole record, not sealed; nil for records with dead letters among them
+	mixed  bool   // some entries are dead letters
 
 	// dead is the dead letter to take out (0: none); own is its event, which is no duplicate of itself.
 	dead uint64
@@ -45,6 +47,7 @@ type settled struct {
 	// progress, if set, is what of the record is settled so far.
 	remove   bool
 	size     int64
+	counted  bool // it is not counted any more
 	progress []byte
 	dead     *gateway.Record // to keep as a dead letter
 	damaged  []byte          // a value that cannot be read
@@ -72,13 +75,21 @@ func (d *Disk) writeAll() {
 			d.refuseWaiting()
 			<-d.queue.stopped
 			low := d.queue.low()
-			d.pending = append(d.pending, d.queue.takeSettled()...)
+			d.sortSettled()
 			_ = d.transact(nil, low) // what fails is published again after the next start
 			return
 		}
 		// In this order, what is older than low is settled in this transaction or was in an earlier one.
 		low := d.queue.low()
-		d.pending = append(d.pending, d.queue.takeSettled()...)
+		d.sortSettled()
+		if d.idle(batch) || d.quickly(batch) {
+			for _, w := range batch {
+				w.done <- w.err
+			}
+			armed = false
+			timer.Reset(d.nextTransaction())
+			continue
+		}
 		err := d.transact(batch, low)
 		if armed = err != nil; armed {
 			timer.Reset(retryDelay)
@@ -89,6 +100,167 @@ func (d *Disk) writeAll() {
 			w.done <- errors.Join(w.err, err)
 		}
 	}
+}
+
+// sortSettled takes what the queue has settled. That a record is done with is said in the journal, and the store
+// need not hurry; where the record never reached it, it is not told at all. Dead letters, and events of records that are
+// not done with, are for the store.
+func (d *Disk) sortSettled() {
+	for _, s := range d.queue.takeSettled() {
+		if !s.remove || s.dead != nil || s.damaged != nil {
+			if d.partly == nil {
+				d.partly = map[uint64]bool{}
+			}
+			d.partly[s.seq] = true
+			if d.urgent.IsZero() {
+				d.urgent = time.Now()
+			}
+		}
+		if d.partly[s.seq] {
+			d.pending = append(d.pending, s)
+			continue
+		}
+		d.done = append(d.done, s.seq)
+		d.records.Add(-1)
+		d.bytes.Add(-s.size)
+		if d.doubt == nil && d.journal.get(s.seq) != nil { // a transaction in doubt may have moved it
+			d.journal.drop(s.seq)
+			continue
+		}
+		s.counted = true
+		d.pending = append(d.pending, s)
+	}
+}
+
+// due says whether it is time for a transaction.
+func (d *Disk) due() bool {
+	now := d.o.Now()
+	return !d.urgent.IsZero() && time.Since(d.urgent) >= settleDelay || time.Since(d.movedAt) >= d.o.moveEvery || now.Sub(d.moved) >= d.o.moveEvery || now.Before(d.moved)
+}
+
+// nextTransaction is when there has to be one, if nothing happens before.
+func (d *Disk) nextTransaction() time.Duration {
+	switch {
+	case !d.urgent.IsZero():
+		return max(0, settleDelay-time.Since(d.urgent))
+	case len(d.pending) > 0:
+		return max(time.Millisecond, d.o.moveEvery-time.Since(d.movedAt))
+	default:
+		return expireEvery
+	}
+}
+
+// idle says that there is nothing to do: others had something to write meanwhile and took it along.
+func (d *Disk) idle(batch []*write) bool {
+	return len(batch)+len(d.done) == 0 && (len(d.pending) == 0 || !d.due()) && d.doubt == nil && d.problem.Load() == nil && time.Since(d.movedAt) < expireEvery
+}
+
+// quickly writes to the journal instead of the store: new events, and which of its own are settled. False means
+// that a transaction has to do it: because of what is to be done, because it is time, or because something failed.
+func (d *Disk) quickly(batch []*write) bool {
+	// What is only settled can be noted in the journal at any time, unless the store has to take something now.
+	if d.doubt != nil || d.problem.Load() != nil || d.journal.file == nil || d.due() && (len(batch) > 0 || len(d.pending) > 0) {
+		return false
+	}
+	total, ids := 0, len(d.untold)
+	for _, w := range batch {
+		if w.record == nil || w.dead != 0 || w.mixed {
+			return false
+		}
+		total += len(w.frame)
+		ids += len(w.ids)
+	}
+	// How many more ids may be known than the window has, until the store forgets some.
+	if ids > d.o.Window.IDs/8 {
+		return false
+	}
+	c := changes{seq: d.lastSeq}
+	data := make([]byte, 0, total+frameHeader+8*len(d.done))
+	data, added, err := d.frames(data, batch, &c)
+	data = append(data, salted(settledFrame(d.done, c.seq), d.journal.salt)...)
+	if err != nil || !d.journal.fits(len(data)) {
+		return false
+	}
+	d.lastSeq = c.seq // also if it fails: a number is never used again
+	if len(added) > 0 || len(batch) == 0 {
+		if err := d.journal.write(data, len(added) > 0); err != nil {
+			d.o.Logger.Warn("the buffer's journal cannot be used at the moment: the store takes everything itself", "error", err.Error())
+			return false
+		}
+		d.done = d.done[:0]
+	}
+	d.journal.add(added)
+	for _, i := range c.added {
+		d.known[i] = struct{}{}
+	}
+	if len(d.untold) == 0 {
+		d.untoldAt = d.o.Now()
+	}
+	d.untold = append(d.untold, c.added...)
+	d.records.Add(c.records)
+	d.bytes.Add(c.bytes)
+	if len(added) > 0 {
+		d.queue.wake()
+	}
+	return true
+}
+
+// frames appends what is new of a batch, in the form of the journal.
+func (d *Disk) frames(data []byte, batch []*write, c *changes) ([]byte, []*journaled, error) {
+	var added []*journaled
+	fresh := map[id]struct{}{}
+	for _, w := range batch {
+		w.err = nil
+		if !d.admit(w, fresh, c) {
+			continue
+		}
+		record, frame := w.record, w.frame
+		if slices.Contains(w.duplicates, true) {
+			record, frame = d.unseen(w), nil
+		}
+		if frame == nil {
+			var err error
+			if frame, err = record.AppendBinary(newFrame(nil, kindEvent)); err != nil {
+				return data, nil, err
+			}
+		}
+		c.seq++
+		c.records++
+		c.bytes += size(frame)
+		added = append(added, &journaled{seq: c.seq, record: record, bytes: size(frame)})
+		// The frame itself stays as it is, in case the journal fails and the store takes it.
+		start := len(data)
+		data = append(data, frame...)
+		salted(seal(data[start:], c.seq, d.safeLow), d.journal.salt)
+	}
+	return data, added, nil
+}
+
+// unseen is the record without the entries that were here before.
+func (d *Disk) unseen(w *write) *gateway.Record {
+	r := &gateway.Record{Delivery: w.record.Delivery}
+	for i, entry := range w.record.Entries {
+		if !w.duplicates[i] {
+			r.Entries = append(r.Entries, entry)
+		}
+	}
+	return r
+}
+
+// move puts what the journal has into the store.
+func (d *Disk) move(tx *bolt.Tx, c *changes) error {
+	bucket := tx.Bucket(bucketEvents)
+	bucket.FillPercent = 1
+	for _, j := range d.journal.all() {
+		value, err := j.record.AppendBinary(newFrame(make([]byte, 0, j.bytes), kindEvent))
+		if err != nil {
+			return err
+		}
+		if err := bucket.Put(keyBytes(j.seq), seal(value, j.seq, c.low)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fill adds what else waits.
@@ -126,6 +298,8 @@ type changes struct {
 	seq, deadSeq, idsSeq uint64
 	expired, damaged     int
 	appended             bool // there is something new to publish
+	untold               int  // how many of added are known already, but not to the store
+	at                   time.Time
 }
 
 // transact does everything in one transaction: what was settled, and the batch. On an error nothing of it
@@ -137,11 +311,14 @@ func (d *Disk) transact(batch []*write, low uint64) error {
 	if err := d.resolve(); err != nil {
 		return d.failed(err)
 	}
-	c := changes{low: low, seq: d.lastSeq, deadSeq: d.lastDead, idsSeq: d.lastIDs}
+	c := changes{low: low, seq: d.lastSeq, deadSeq: d.lastDead, idsSeq: d.lastIDs, added: slices.Clone(d.untold), untold: len(d.untold), at: d.o.Now()}
 	number := 0
 	err := guard(func() error {
 		return d.db.Update(func(tx *bolt.Tx) error {
 			number = tx.ID()
+			if err := d.move(tx, &c); err != nil {
+				return err
+			}
 			for _, s := range d.pending {
 				if err := d.settle(tx, s, &c); err != nil {
 					return err
@@ -164,8 +341,13 @@ func (d *Disk) transact(batch []*write, low uint64) error {
 		return d.failed(err)
 	}
 	d.pending = nil
-	d.problem.Store(nil)
 	d.count(c)
+	if d.journal.file == nil {
+		if err := d.journal.begin(); err != nil { // the next transaction tries again
+			d.o.Logger.Warn("the buffer's journal cannot be used at the moment: the store takes everything itself", "error", err.Error())
+		}
+	}
+	d.problem.Store(nil)
 	return nil
 }
 
@@ -181,6 +363,10 @@ func (d *Disk) failed(err error) error {
 
 // count does in memory what a transaction did on disk.
 func (d *Disk) count(c changes) {
+	d.stored.Store(c.seq) // before the journal forgets
+	d.journal.moved()
+	d.untold, d.done, d.partly, d.urgent = nil, nil, nil, time.Time{}
+	d.safeLow, d.moved, d.movedAt = c.low, c.at, time.Now()
 	for _, i := range c.added {
 		d.known[i] = struct{}{}
 	}
@@ -264,9 +450,14 @@ func (d *Disk) apply(tx *bolt.Tx, w *write, fresh map[id]struct{}, c *changes) e
 			return err
 		}
 	}
-	if w.record == nil {
+	if w.record == nil || !d.admit(w, fresh, c) {
 		return nil
 	}
+	return d.put(tx, w, c)
+}
+
+// admit says whether there is anything new in a record, and room for it. It notes the new ids.
+func (d *Disk) admit(w *write, fresh map[id]struct{}, c *changes) bool {
 	w.duplicates = make([]bool, len(w.record.Entries))
 	left, added := 0, len(c.added)
 	for i, id := range w.ids {
@@ -282,7 +473,7 @@ func (d *Disk) apply(tx *bolt.Tx, w *write, fresh map[id]struct{}, c *changes) e
 		left++
 	}
 	if left == 0 {
-		return nil
+		return false
 	}
 	if w.dead == 0 && d.bytes.Load()+c.bytes+int64(len(w.frame)) >= d.o.Capacity {
 		for _, id := range c.added[added:] {
@@ -290,9 +481,9 @@ func (d *Disk) apply(tx *bolt.Tx, w *write, fresh map[id]struct{}, c *changes) e
 		}
 		c.added = c.added[:added]
 		w.err = &gateway.UnavailableError{Reason: gateway.ReasonFull, RetryAfter: 30 * time.Second, Err: errors.New("the buffer is full")}
-		return nil
+		return false
 	}
-	return d.put(tx, w, c)
+	return true
 }
 
 // put writes a record's new entries: events together, each dead letter on its own.
@@ -363,21 +554,29 @@ func (d *Disk) settle(tx *bolt.Tx, s settled, c *changes) error {
 		frame := append(newFrame(nil, kindProgress), s.progress...)
 		return tx.Bucket(bucketProgress).Put(key, seal(frame, s.seq, 0))
 	}
-	c.records--
-	c.bytes -= s.size
+	if !s.counted {
+		c.records--
+		c.bytes -= s.size
+	}
 	return errors.Join(tx.Bucket(bucketEvents).Delete(key), tx.Bucket(bucketProgress).Delete(key))
 }
 
 // remember writes the new ids as one block, and forgets the oldest blocks beyond the window.
 func (d *Disk) remember(tx *bolt.Tx, c *changes) error {
 	bucket, now := tx.Bucket(bucketIDs), d.o.Now()
-	if len(c.added) > 0 {
-		frame := binary.BigEndian.AppendUint64(newFrame(nil, kindIDs), uint64(now.UnixNano()))
-		for _, i := range c.added {
+	bucket.FillPercent = 1
+	for _, block := range []struct {
+		ids []id
+		at  time.Time
+	}{{c.added[:c.untold], d.untoldAt}, {c.added[c.untold:], now}} {
+		if len(block.ids) == 0 {
+			continue
+		}
+		frame := binary.BigEndian.AppendUint64(newFrame(nil, kindIDs), uint64(block.at.UnixNano()))
+		for _, i := range block.ids {
 			frame = append(frame, i[:]...)
 		}
 		c.idsSeq++
-		bucket.FillPercent = 1
 		if err := bucket.Put(keyBytes(c.idsSeq), seal(frame, c.idsSeq, 0)); err != nil {
 			return err
 		}
@@ -387,7 +586,7 @@ func (d *Disk) remember(tx *bolt.Tx, c *changes) error {
 	for k, v := cursor.First(); k != nil; k, v = cursor.First() {
 		block, err := openFrame(kindIDs, keyNumber(k), v)
 		if err == nil {
-			over := len(d.known)+len(c.added)-len(c.removed) > d.o.Window.IDs
+			over := len(d.known)+len(c.added)-c.untold-len(c.removed) > d.o.Window.IDs
 			if !over && blockTime(block.payload).After(oldest) {
 				return nil
 			}

@@ -31,6 +31,7 @@ const (
 	kindDead     = 'D' // a gateway.Record with one entry
 	kindIDs      = 'I' // when, and ids
 	kindDamaged  = 'X' // what was found damaged, as it was
+	kindSettled  = 'S' // numbers of records; in a journal
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -2,11 +2,13 @@ package buffer
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -45,7 +47,7 @@ func Salvage(from, to string) (s Salvaged, err error) {
 		return s, err
 	}
 	r := &rescue{db: db}
-	err = errors.Join(r.prepare(), scan(source, r.take), r.flush(), r.finish(&s), db.Close())
+	err = errors.Join(r.prepare(), scan(source, 0, r.take), readJournal(filepath.Join(from, JournalName), 0, r), r.flush(), r.finish(&s), db.Close())
 	return s, err
 }
 
@@ -55,6 +57,37 @@ type rescue struct {
 	batch []frame
 	bytes int
 	low   uint64
+	// settled are the records that the journal says so of.
+	settled []uint64
+	ids     []byte // of the records: blocks of ids are few, and may be what was hit
+}
+
+// record takes a record of the journal. What is settled is only known.
+func (r *rescue) record(f frame, settled bool) error {
+	if settled {
+		r.remember(f)
+		return nil
+	}
+	return r.take(f)
+}
+
+func (r *rescue) settle(seq uint64) error {
+	r.settled = append(r.settled, seq)
+	return nil
+}
+
+func (r *rescue) damaged(uint64) {}
+
+// remember keeps the ids of a record.
+func (r *rescue) remember(f frame) {
+	if f.kind != kindEvent {
+		return
+	}
+	if record, err := decodeRecord(f); err == nil {
+		for _, i := range idsOf(record) {
+			r.ids = append(r.ids, i[:]...)
+		}
+	}
 }
 
 func (r *rescue) prepare() error {
@@ -71,6 +104,7 @@ func (r *rescue) prepare() error {
 func (r *rescue) take(f frame) error {
 	r.low = max(r.low, f.low)
 	f.payload = bytes.Clone(f.payload)
+	r.remember(f)
 	r.batch = append(r.batch, f)
 	if r.bytes += len(f.payload); r.bytes < maxBatchBytes && len(r.batch) < 4096 {
 		return nil
@@ -120,6 +154,23 @@ func (r *rescue) finish(s *Salvaged) error {
 				}
 			}
 		}
+		for _, seq := range r.settled {
+			key := keyBytes(seq)
+			if tx.Bucket(bucketEvents).Get(key) == nil {
+				continue
+			}
+			s.Old++
+			if err := errors.Join(tx.Bucket(bucketEvents).Delete(key), tx.Bucket(bucketProgress).Delete(key)); err != nil {
+				return err
+			}
+		}
+		if len(r.ids) > 0 {
+			block := binary.BigEndian.AppendUint64(newFrame(nil, kindIDs), uint64(time.Now().UnixNano()))
+			number := lastKey(tx, bucketIDs) + 1
+			if err := tx.Bucket(bucketIDs).Put(keyBytes(number), seal(append(block, r.ids...), number, 0)); err != nil {
+				return err
+			}
+		}
 		for name, n := range map[string]*int{string(bucketEvents): &s.Records, string(bucketDead): &s.DeadLetters, string(bucketIDs): &s.IDBlocks} {
 			c := tx.Bucket([]byte(name)).Cursor()
 			for k, _ := c.First(); k != nil; k, _ = c.Next() {
@@ -133,8 +184,8 @@ func (r *rescue) finish(s *Salvaged) error {
 }
 
 // scan calls take for every intact frame of a file, wherever it stands. A frame inside another one is
-// payload and is not taken.
-func scan(file io.ReaderAt, take func(frame) error) error {
+// payload and is not taken. The salt is a journal's, otherwise 0.
+func scan(file io.ReaderAt, salt uint32, take func(frame) error) error {
 	const window = 1 << 20
 	buf := make([]byte, window)
 	for offset := int64(0); ; {
@@ -151,7 +202,7 @@ func scan(file io.ReaderAt, take func(frame) error) error {
 			continue
 		}
 		offset += int64(at)
-		f, ok := readFrame(file, offset)
+		f, ok := readFrame(file, offset, salt)
 		if !ok {
 			offset++
 			continue
@@ -163,7 +214,7 @@ func scan(file io.ReaderAt, take func(frame) error) error {
 	}
 }
 
-func readFrame(file io.ReaderAt, offset int64) (frame, bool) {
+func readFrame(file io.ReaderAt, offset int64, salt uint32) (frame, bool) {
 	header := make([]byte, frameHeader)
 	if _, err := file.ReadAt(header, offset); err != nil {
 		return frame{}, false
@@ -176,6 +227,6 @@ func readFrame(file io.ReaderAt, offset int64) (frame, bool) {
 	if _, err := file.ReadAt(data, offset); err != nil {
 		return frame{}, false
 	}
-	f, err := parseFrame(data)
+	f, err := parseFrame(salted(data, salt))
 	return f, err == nil
 }

@@ -36,24 +36,31 @@ func newPoster(u *url.URL, o Options) poster {
 
 // post sends one body. Nil means that the target took it.
 func (p poster) post(ctx context.Context, header http.Header, body []byte) *gateway.PublishError {
-	answer, text, err := p.send(ctx, header, body)
+	a, err := p.send(ctx, header, body)
 	switch {
 	case err != nil:
 		return p.unreachable(err)
-	case answer.StatusCode < 200 || answer.StatusCode >= 300:
-		return p.refused(answer, text)
-	case isPage(answer.Header):
+	case a.status < 200 || a.status >= 300:
+		return p.refused(a)
+	case isPage(a.header):
 		return &gateway.PublishError{
 			Reason: gateway.ReasonMisconfigured,
-			Detail: fmt.Sprintf("%s answers %d with a web page, probably a login page: check the target's address", p.address(), answer.StatusCode),
+			Detail: fmt.Sprintf("%s answers %d with a web page, probably a login page: check the target's address", p.address(), a.status),
 		}
 	default:
 		return nil
 	}
 }
 
-// send makes the call. The answer's body is closed; the text is its beginning.
-func (p poster) send(ctx context.Context, header http.Header, body []byte) (answer *http.Response, text []byte, err error) {
+// answered is an answer with the beginning of its body.
+type answered struct {
+	status int
+	header http.Header
+	text   []byte
+}
+
+// send makes the call.
+func (p poster) send(ctx context.Context, header http.Header, body []byte) (a answered, err error) {
 	if p.wire != nil {
 		return p.wire.post(ctx, p.timeout, header, body)
 	}
@@ -67,14 +74,16 @@ func (p poster) send(ctx context.Context, header http.Header, body []byte) (answ
 		request.Body = io.NopCloser(bytes.NewReader(body))
 		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
-	if answer, err = p.client.Do(request); err != nil {
-		return nil, nil, err
+	answer, err := p.client.Do(request)
+	if err != nil {
+		return a, err
 	}
 	defer answer.Body.Close()
-	if text, err = io.ReadAll(io.LimitReader(answer.Body, 4<<10)); err != nil {
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
+	if err != nil {
 		text = nil // what is accepted is accepted, whatever becomes of the rest of the answer
 	}
-	return answer, text, nil
+	return answered{answer.StatusCode, answer.Header, text}, nil
 }
 
 // unreachable is for calls without an answer. The event may have arrived all the same.
@@ -103,15 +112,15 @@ func (p poster) address() string { return httpclient.Address(p.url.String()) }
 const prefixMissing = "prefix not found"
 
 // refused explains an answer. The target's own words are left out: they may quote the event.
-func (p poster) refused(answer *http.Response, text []byte) *gateway.PublishError {
-	e := gateway.JudgeAnswer(answer.StatusCode, answer.Header)
-	e.Detail = fmt.Sprintf("%s answers %d%s", p.address(), answer.StatusCode, errorType(text))
-	if answer.StatusCode == http.StatusBadRequest {
+func (p poster) refused(a answered) *gateway.PublishError {
+	e := gateway.JudgeAnswer(a.status, a.header)
+	e.Detail = fmt.Sprintf("%s answers %d%s", p.address(), a.status, errorType(a.text))
+	if a.status == http.StatusBadRequest {
 		switch {
-		case strings.Contains(string(text), prefixMissing):
+		case strings.Contains(string(a.text), prefixMissing):
 			e.Reason, e.Permanent = gateway.ReasonMisconfigured, false
 			e.Detail += ": this version of Kyma wants event types with a prefix: set --event-type-prefix sap.kyma.custom, or --sink-kind kyma-legacy"
-		case strings.Contains(string(text), "body too large"):
+		case strings.Contains(string(a.text), "body too large"):
 			e.Reason = gateway.ReasonTooLarge
 		}
 	}

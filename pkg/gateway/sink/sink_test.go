@@ -143,6 +143,7 @@ func TestTheOfficialSDKReadsEveryMode(t *testing.T) {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				t.Parallel()
 				server := newTarget(t)
+				o := o
 				o.URL = server.URL
 				require.NoError(t, newSink(t, o).Publish(context.Background(), e))
 				got := server.last(t)

@@ -68,24 +68,24 @@ func newWire(u *url.URL) *wire {
 
 // post sends one body and reads the answer and the beginning of its body. A connection that had rested and is found
 // closed is replaced once: the event may arrive twice then, with the same id.
-func (w *wire) post(ctx context.Context, timeout time.Duration, header http.Header, body []byte) (*http.Response, []byte, error) {
+func (w *wire) post(ctx context.Context, timeout time.Duration, header http.Header, body []byte) (answered, error) {
 	deadline := time.Now().Add(timeout)
 	if earlier, ok := ctx.Deadline(); ok && earlier.Before(deadline) {
 		deadline = earlier
 	}
 	conn, rested, err := w.conn(ctx, deadline)
 	if err != nil {
-		return nil, nil, err
+		return answered{}, err
 	}
-	answer, text, err := w.exchange(ctx, conn, deadline, header, body)
+	a, err := w.exchange(ctx, conn, deadline, header, body)
 	var gone *silentError
 	if rested && errors.As(err, &gone) && ctx.Err() == nil && time.Now().Before(deadline) {
 		if conn, err = w.open(ctx, deadline); err != nil {
-			return nil, nil, err
+			return a, err
 		}
-		answer, text, err = w.exchange(ctx, conn, deadline, header, body)
+		a, err = w.exchange(ctx, conn, deadline, header, body)
 	}
-	return answer, text, err
+	return a, err
 }
 
 func (w *wire) conn(ctx context.Context, deadline time.Time) (conn *wireConn, rested bool, err error) {
@@ -155,7 +155,7 @@ type silentError struct{ error }
 func (e *silentError) Unwrap() error { return e.error }
 
 // exchange makes one request. Afterwards the connection is kept or closed.
-func (w *wire) exchange(ctx context.Context, c *wireConn, deadline time.Time, header http.Header, body []byte) (answer *http.Response, text []byte, err error) {
+func (w *wire) exchange(ctx context.Context, c *wireConn, deadline time.Time, header http.Header, body []byte) (a answered, err error) {
 	reusable := false
 	defer func() {
 		if !reusable {
@@ -164,24 +164,24 @@ func (w *wire) exchange(ctx context.Context, c *wireConn, deadline time.Time, he
 	}()
 	c.left.N = maxAnswerHead + maxAnswerBody
 	if err := c.SetDeadline(deadline); err != nil {
-		return nil, nil, &silentError{err}
+		return a, &silentError{err}
 	}
 	release := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer release()
 	if err := w.send(c, header, body); err != nil {
-		return nil, nil, &silentError{cause(ctx, err)}
+		return a, &silentError{cause(ctx, err)}
 	}
 	if _, err := c.in.Peek(1); err != nil {
-		return nil, nil, &silentError{cause(ctx, err)}
+		return a, &silentError{cause(ctx, err)}
 	}
-	answer, text, whole, err := receive(c)
+	a, whole, err := receive(c)
 	if err != nil {
-		return nil, nil, cause(ctx, err)
+		return a, cause(ctx, err)
 	}
 	if reusable = whole && release(); reusable {
 		w.keep(c)
 	}
-	return answer, text, nil
+	return a, nil
 }
 
 // send writes a request. Line breaks in the values of headers become blanks.
@@ -199,17 +199,27 @@ func (w *wire) send(c *wireConn, header http.Header, body []byte) error {
 }
 
 // receive reads an answer; whole says that the connection can be used again.
-func receive(c *wireConn) (answer *http.Response, text []byte, whole bool, err error) {
-	for answer == nil || answer.StatusCode < 200 && answer.StatusCode != http.StatusSwitchingProtocols {
-		if answer, err = http.ReadResponse(c.in, nil); err != nil {
-			return nil, nil, false, err
+func receive(c *wireConn) (a answered, whole bool, err error) {
+	for a.status < 200 && a.status != http.StatusSwitchingProtocols {
+		answer, err := http.ReadResponse(c.in, nil)
+		if err != nil {
+			return a, false, err
 		}
+		a, whole = readBody(c, answer)
 	}
-	if answer.ContentLength != 0 {
-		text, err = io.ReadAll(io.LimitReader(answer.Body, maxAnswerBody+1))
+	return a, whole, nil
+}
+
+// readBody completes an answer. What is accepted is accepted, whatever becomes of the rest of the answer.
+func readBody(c *wireConn, answer *http.Response) (a answered, whole bool) {
+	defer answer.Body.Close()
+	a = answered{status: answer.StatusCode, header: answer.Header}
+	var err error
+	if answer.ContentLength != 0 && a.status >= 200 {
+		a.text, err = io.ReadAll(io.LimitReader(answer.Body, maxAnswerBody+1))
 	}
-	whole = err == nil && len(text) <= maxAnswerBody && !answer.Close && answer.StatusCode >= 200 && c.in.Buffered() == 0
-	return answer, text, whole, nil // what is accepted is accepted, whatever becomes of the rest of the answer
+	whole = err == nil && len(a.text) <= maxAnswerBody && !answer.Close && a.status >= 200 && c.in.Buffered() == 0
+	return a, whole
 }
 
 // cause prefers why the context ended to the error that this made.
