@@ -61,6 +61,9 @@ func (m *Metrics) Watch(b Buffer) {
 	m.set.Gauge("buffer_bytes", status(func(s BufferStatus) int64 { return s.Bytes }))
 	m.set.Gauge("buffer_capacity_bytes", status(func(s BufferStatus) int64 { return s.Capacity }))
 	m.set.Gauge("dead_letters", status(func(s BufferStatus) int64 { return s.DeadLetters }))
+	// What is rare is there from the beginning: whoever looks for an increase needs a zero before it.
+	m.Damaged(0)
+	m.DeadLetterExpired(0)
 }
 
 // WatchGate adds whether the sink is being left alone.
@@ -76,13 +79,21 @@ func (m *Metrics) WatchGate(g *Gate) {
 // WatchPace adds how fast a backlog is published at most, in events per second; 0 means without a bound.
 func (m *Metrics) WatchPace(p *Pace) { m.set.Gauge("backlog_rate", p.Rate) }
 
+// WatchReloads adds the counts of Reloaded, so that they begin with zero.
+func (m *Metrics) WatchReloads() {
+	m.reloads(true).Add(0)
+	m.reloads(false).Add(0)
+}
+
 // Reloaded counts a reading of changed parameters.
-func (m *Metrics) Reloaded(ok bool) {
+func (m *Metrics) Reloaded(ok bool) { m.reloads(ok).Inc() }
+
+func (m *Metrics) reloads(ok bool) *metrics.Counter {
 	result := "ok"
 	if !ok {
 		result = "failed"
 	}
-	m.set.Counter("reloads_total", "result", result).Inc()
+	return m.set.Counter("reloads_total", "result", result)
 }
 
 // TokenIssued counts an access token.

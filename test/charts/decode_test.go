@@ -66,6 +66,7 @@ var customKinds = map[string]func() validator{
 	"security.istio.io/v1/AuthorizationPolicy":       func() validator { return &authorizationPolicy{} },
 	"security.istio.io/v1beta1/AuthorizationPolicy":  func() validator { return &authorizationPolicy{} },
 	"monitoring.coreos.com/v1/ServiceMonitor":        func() validator { return &serviceMonitor{} },
+	"monitoring.coreos.com/v1/PrometheusRule":        func() validator { return &prometheusRule{} },
 	"eventing.kyma-project.io/v1alpha2/Subscription": func() validator { return &subscriptionV1alpha2{} },
 	"eventing.kyma-project.io/v1alpha1/Subscription": func() validator { return &subscriptionV1alpha1{} },
 }

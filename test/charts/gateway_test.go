@@ -277,8 +277,9 @@ func TestRelay(t *testing.T) {
 	relay := into[corev1.Service](t, os.find(t, "Service", "my-c4c-relay"))
 	assert.Equal(t, "http-relay", relay.Spec.Ports[0].TargetPort.StrVal)
 	public := into[corev1.Service](t, os.find(t, "Service", "my-c4c-gateway"))
-	require.Len(t, public.Spec.Ports, 1)
+	require.Len(t, public.Spec.Ports, 2)
 	assert.Equal(t, "http", public.Spec.Ports[0].TargetPort.StrVal)
+	assert.Equal(t, "http-admin", public.Spec.Ports[1].TargetPort.StrVal)
 	for _, service := range []corev1.Service{relay, public} {
 		assert.Subset(t, pod.Labels, service.Spec.Selector)
 	}

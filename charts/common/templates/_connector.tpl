@@ -20,6 +20,8 @@ its definition is files/connector.yaml, its form fields are values at the root.
       "common.exposure"
       "common.mesh"
       "common.monitor"
+      "common.alerts"
+      "common.dashboard"
       "common.test" -}}
 {{- range $document := printf "\n%s\n" (include $part $c) | splitList "\n---\n" -}}
 {{- with trim $document -}}

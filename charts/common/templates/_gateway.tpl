@@ -112,7 +112,7 @@ spec:
       args: [serve]
       {{- include "common.container" (list . "eventGateway" $gateway.resources) | nindent 6 }}
       env:
-        {{- include "common.gatewayEnv" . | nindent 8 }}
+        {{- include "common.serveEnv" . | nindent 8 }}
         - name: KC_LISTEN
           value: ":8080"
         - name: KC_ADMIN_LISTEN
@@ -177,6 +177,40 @@ spec:
 
 {{- define "common.gatewayEnv" -}}
 {{- include "common.withEnv" (list . (include "common.gatewayEnv.chart" .) .Values.gateway.env) -}}
+{{- end -}}
+
+{{/* What only the gateway itself is told, and not the check before it. */}}
+{{- define "common.serveEnv" -}}
+{{- $all := printf "%s%s" (include "common.gatewayEnv.chart" .) (include "common.serveEnv.chart" .) -}}
+{{- include "common.withEnv" (list . $all .Values.gateway.env) -}}
+{{- end -}}
+
+{{- define "common.serveEnv.chart" }}
+{{- if eq .Values.buffer.type "disk" }}
+- name: KC_BACKLOG_RATE
+  value: {{ .Values.gateway.backlogRate | int | quote }}
+{{- end }}
+{{- include "common.tracingEnv" . }}
+{{- end -}}
+
+{{/* Where traces go, in OpenTelemetry's own variables. */}}
+{{- define "common.tracingEnv" }}
+{{- $tracing := .Values.tracing -}}
+{{- with $tracing.endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+- name: OTEL_TRACES_SAMPLER
+  value: {{ ternary "parentbased_traceidratio" "traceidratio" $tracing.sampleSenders }}
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ include "common.scalar" $tracing.sampleRatio | quote }}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: {{ printf "k8s.namespace.name=%s,service.namespace=%s" $.Release.Namespace $.fullname | quote }}
+{{- if $tracing.headersSecret.name }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom:
+    secretKeyRef: {name: {{ quote $tracing.headersSecret.name }}, key: {{ quote $tracing.headersSecret.key }}}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "common.gatewayEnv.chart" -}}

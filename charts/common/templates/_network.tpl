@@ -96,7 +96,7 @@ namespaceSelector: {}
 {{- range include "common.webhooks" . | fromJsonArray }}{{ if .catchUp }}true{{ end }}{{ end -}}
 {{- end -}}
 
-{{/* Where events go, what keeps them, and Istio's control plane. */}}
+{{/* Where events and traces go, what keeps events, and Istio's control plane. */}}
 {{- define "common.egressSink" -}}
 {{- $kind := include "common.sinkKind" . -}}
 {{- $ports := list -}}
@@ -105,6 +105,9 @@ namespaceSelector: {}
 {{- end -}}
 {{- if eq .Values.buffer.type "jetstream" -}}
 {{- $ports = concat $ports (include "common.portsOf" .Values.buffer.jetstream.url | fromJsonArray) -}}
+{{- end -}}
+{{- with .Values.tracing.endpoint -}}
+{{- $ports = concat $ports (include "common.portsOf" . | fromJsonArray) | uniq -}}
 {{- end -}}
 {{- if has $kind (list "auto" "kyma" "kyma-legacy") -}}
 # Event publisher; before Kyma 1.21 the event service.

@@ -29,6 +29,7 @@ type watcher struct {
 }
 
 func newWatcher(s *setup, places []string, every time.Duration, m *gateway.Metrics, logger *slog.Logger) *watcher {
+	m.WatchReloads()
 	hosts, _ := newHostNames(s.definition, s.params.Input()) // they could be had when the definition was loaded
 	return &watcher{setup: s, places: places, every: every, metrics: m, logger: logger, hosts: hosts, seen: fingerprint(places)}
 }
