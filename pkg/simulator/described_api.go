@@ -220,7 +220,13 @@ func (p Page) is(r *http.Request, s *Described) bool {
 }
 
 // operate answers as an operation of the document does, if the request has the body that it needs.
+// What the document says of signing in counts as well: a definition that says something else would not work with
+// the real system.
 func operate(w http.ResponseWriter, r *http.Request, operation *openapi.Operation) {
+	if missing := operation.Missing(r); missing != "" {
+		fail(w, http.StatusUnauthorized, "the OpenAPI document wants "+missing+", which this call does not have")
+		return
+	}
 	if operation.NeedsJSON() {
 		body, err := readBody(r, maxRequest)
 		if err != nil || !json.Valid(body) {

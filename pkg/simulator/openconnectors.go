@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -154,13 +155,16 @@ func ocHeader(r *http.Request) map[string]string {
 }
 
 // signedIn lets in who has the user's secret and that of the organization or the token of an instance; if
-// both are there, both have to be right.
+// both are there, both have to be right. It knows no other parts, so that a misspelled one is not overlooked.
 func (c *openConnectors) signedIn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := ocHeader(r)
 		organization, byOrganization := header["Organization"]
 		_, byElement := header["Element"]
-		wrong := !same(header["User"], c.user) || !byOrganization && !byElement ||
+		unknown := slices.ContainsFunc(slices.Collect(maps.Keys(header)), func(part string) bool {
+			return part != "User" && part != "Organization" && part != "Element"
+		})
+		wrong := unknown || !same(header["User"], c.user) || !byOrganization && !byElement ||
 			byOrganization && !same(organization, c.organization) || byElement && c.instanceOf(r) == nil
 		if wrong {
 			ocFail(w, http.StatusUnauthorized, "Invalid Organization or User secret, or invalid Element token provided.")

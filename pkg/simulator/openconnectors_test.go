@@ -89,6 +89,7 @@ func TestOpenConnectorsPutsTheHeaderTogether(t *testing.T) {
 		{"an instance", "/contacts", "User user-secret, Organization organization-secret, Element " + token, 200},
 		{"an instance without the organization", "/contacts", "User user-secret, Element " + token, 200},
 		{"a token that there is not", "/contacts", "User user-secret, Organization organization-secret, Element x", 401},
+		{"a misspelled part", "/instances", "User user-secret, Organization organization-secret, Elem " + token, 401},
 		{"an instance without its token", "/contacts", "User user-secret, Organization organization-secret", 401},
 		{"by the hub", "/hubs/crm/contacts/42", "User user-secret, Element " + token, 200},
 		{"by another hub", "/hubs/finance/contacts", "User user-secret, Element " + token, 404},

@@ -49,9 +49,12 @@ const document = `{"openapi": "3.0.3", "paths": {
   "/orders/{id}": {"get": {"responses": {"200": {"content": {"application/json": {"schema": {"type": "object", "properties": {"id": {"type": "string"}}}}}}}}}
 }}`
 
+const secured = `{"openapi": "3.0.3", "security": [{"key": []}], "paths": {"/orders": {"get": {"responses": {"200": {"description": "Done"}}}}},
+  "components": {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}}}}`
+
 func load(t *testing.T, rest string) *connector.Definition {
 	t.Helper()
-	d, err := connector.Load(fstest.MapFS{"connector.yaml": {Data: []byte(head + rest)}, "api.json": {Data: []byte(document)}})
+	d, err := connector.Load(fstest.MapFS{"connector.yaml": {Data: []byte(head + rest)}, "api.json": {Data: []byte(document)}, "secured.json": {Data: []byte(secured)}})
 	require.NoError(t, err)
 	return d
 }
@@ -135,6 +138,25 @@ apis:
 			_ = answer.Body.Close()
 			assert.Equal(t, http.StatusUnauthorized, answer.StatusCode, "without anything")
 		})
+	}
+}
+
+// The definition and the OpenAPI document are two witnesses of how the system is called: where they disagree, one is
+// wrong.
+func TestTheDocumentKnowsHowToSignIn(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]int{"X-Key": http.StatusOK, "X-Other": http.StatusUnauthorized} {
+		d := load(t, `
+system: {url: =param("system_url"), auth: {apiKey: {header: `+header+`, value: =param("password")}}}
+apis:
+  - {id: rest, name: API, kind: openapi, path: /api, specification: {file: secured.json}, probe: {path: /api/orders}}
+`)
+		_, client := open(t, d, values(nil))
+		code, body := status(t, d, values(nil), client, "/api/orders")
+		assert.Equal(t, want, code, body)
+		if want != http.StatusOK {
+			assert.Contains(t, body, "the OpenAPI document wants the header X-Key")
+		}
 	}
 }
 
