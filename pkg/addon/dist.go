@@ -2,6 +2,7 @@ package addon
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,17 +22,27 @@ const SumsFile = "SHA256SUMS"
 // Dist makes what a web server serves as a repository: the archive of each add-on, the Helm package of
 // its chart, one index for Helm Broker and `helm repo add`, and the digests of all of them. It is a
 // function of the add-ons alone.
-func Dist(addons []*Addon) (Tree, error) {
+func Dist(addons []*Addon) (Tree, error) { return DistWith(addons, Pack) }
+
+// Packer packs a tree as Pack does, for instance by recalling what Pack made of the same tree.
+type Packer func(tree Tree, prefix string) ([]byte, error)
+
+// DistWith is Dist with another packer. It is called for several add-ons at once.
+func DistWith(addons []*Addon, pack Packer) (Tree, error) {
+	archives, charts, problems := make([][]byte, len(addons)), make([][]byte, len(addons)), make([]error, len(addons))
+	if err := Spread(context.Background(), len(addons), func(i int) {
+		if archives[i], problems[i] = pack(addons[i].Tree, ""); problems[i] == nil {
+			charts[i], problems[i] = pack(addons[i].Chart, addons[i].ChartName)
+		}
+	}); err != nil {
+		return Tree{}, err
+	}
 	index := &Index{APIVersion: "v1", Entries: map[string][]IndexEntry{}}
 	files := map[string][]byte{}
-	for _, a := range addons {
-		archive, err := a.Pack()
-		if err != nil {
-			return Tree{}, fmt.Errorf("%s: %w", a.Name(), err)
-		}
-		chart, err := a.PackChart()
-		if err != nil {
-			return Tree{}, fmt.Errorf("%s: %w", a.Name(), err)
+	for i, a := range addons {
+		archive, chart := archives[i], charts[i]
+		if problems[i] != nil {
+			return Tree{}, fmt.Errorf("%s: %w", a.Name(), problems[i])
 		}
 		entry, err := a.distEntry(chart)
 		if err != nil {

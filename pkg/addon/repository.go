@@ -1,12 +1,14 @@
 package addon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -96,17 +98,11 @@ func (r *Repository) LoadAll() ([]*Addon, error) {
 	if err != nil {
 		return nil, err
 	}
-	var addons []*Addon
-	var problems []error
-	for _, name := range names {
-		a, err := r.Load(name)
-		if err != nil {
-			problems = append(problems, err)
-			continue
-		}
-		addons = append(addons, a)
+	addons, problems := make([]*Addon, len(names)), make([]error, len(names))
+	if err := Spread(context.Background(), len(names), func(i int) { addons[i], problems[i] = r.Load(names[i]) }); err != nil {
+		return nil, err
 	}
-	return addons, errors.Join(problems...)
+	return slices.DeleteFunc(addons, func(a *Addon) bool { return a == nil }), errors.Join(problems...)
 }
 
 // Find returns the directory name in addons/ that nameOrDir means: itself, or the one add-on of that key.

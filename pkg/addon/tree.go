@@ -2,6 +2,8 @@ package addon
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"io/fs"
@@ -75,6 +77,16 @@ func (t Tree) Size() int64 {
 		n += int64(len(f.Data))
 	}
 	return n
+}
+
+// Hash is a digest of everything in the tree: the same for the same files, wherever they come from.
+func (t Tree) Hash() string {
+	h := sha256.New()
+	for _, f := range t.files {
+		fmt.Fprintf(h, "%q %t %d\n", f.Path, f.Executable, len(f.Data)) // a hash never fails
+		h.Write(f.Data)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Read returns the content of one file and whether it exists.

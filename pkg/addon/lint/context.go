@@ -157,6 +157,14 @@ func (c *addonContext) prepare() {
 	}
 }
 
+// forget lets go of what only the rules of this add-on need: renderings are large.
+func (c *addonContext) forget() {
+	c.chart, c.definition, c.events = nil, nil, nil
+	for _, p := range c.plans {
+		p.form, p.render = nil, nil
+	}
+}
+
 // errUnloaded means that another rule says what is wrong, or that there is nothing to say.
 var errUnloaded = errors.New("not loaded")
 

@@ -4,9 +4,9 @@ package lint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -117,6 +117,8 @@ type Options struct {
 	Kubernetes Kubernetes
 	// HelmLint runs Helm's linter over a chart with values and returns what it says.
 	HelmLint func(name string, chart addon.Tree, values map[string]any) ([]string, error)
+	// Cache remembers what was found about add-ons of a repository; nil means nobody does.
+	Cache Cache
 }
 
 // Report is the result of a run.
@@ -154,7 +156,8 @@ func Run(ctx context.Context, target Target, options Options) (*Report, error) {
 		return nil, err
 	}
 	r := &runner{rules: rules, options: options}
-	subjects, err := r.subjects(target)
+	r.pages = sync.OnceValues(func() (string, error) { return systemPages(target.Repository) })
+	subjects, err := r.subjects(ctx, target)
 	if err != nil {
 		return nil, err
 	}
@@ -194,55 +197,52 @@ type runner struct {
 	rules   []Rule
 	options Options
 
+	pages func() (string, error) // see systemPages
+
 	mu         sync.Mutex
 	findings   []Finding
 	suppressed int
 }
 
-func (r *runner) subjects(target Target) ([]*addonContext, error) {
-	var subjects []*addonContext
-	for _, name := range target.Names {
-		subjects = append(subjects, newAddon(r.options, target.Repository, name))
-	}
-	for _, path := range target.Paths {
-		c, err := newFromPath(r.options, path)
-		if err != nil {
-			return nil, err
+// subjects reads what is to be checked, spread over the processors.
+func (r *runner) subjects(ctx context.Context, target Target) ([]*addonContext, error) {
+	subjects := make([]*addonContext, len(target.Names)+len(target.Paths))
+	errs := make([]error, len(subjects))
+	err := addon.Spread(ctx, len(subjects), func(i int) {
+		if i < len(target.Names) {
+			subjects[i] = newAddon(r.options, target.Repository, target.Names[i])
+		} else {
+			subjects[i], errs[i] = newFromPath(r.options, target.Paths[i-len(target.Names)])
 		}
-		subjects = append(subjects, c)
-	}
-	return subjects, nil
+	})
+	return subjects, errors.Join(append(errs, err)...)
 }
 
 // addons runs the rules of add-ons, archives and plans, spread over the processors.
 func (r *runner) addons(ctx context.Context, subjects []*addonContext) error {
-	var wait sync.WaitGroup
-	free := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for _, c := range subjects {
-		select {
-		case <-ctx.Done():
-		case free <- struct{}{}:
-			wait.Go(func() { r.addon(c); <-free })
-		}
-	}
-	wait.Wait()
-	return ctx.Err()
+	return addon.Spread(ctx, len(subjects), func(i int) { r.addon(subjects[i]) })
 }
 
-func (r *runner) addon(c *addonContext) {
+// judge runs the rules of one add-on.
+func (r *runner) judge(c *addonContext) (found []Finding) {
 	for i := range r.rules {
 		rule := &r.rules[i]
+		add := func(problems []problem) {
+			found = append(found, findings(c, rule, problems)...)
+			c.explained = c.explained || len(problems) > 0
+		}
 		switch {
 		case rule.archive != nil && c.archive != nil:
-			r.add(c, rule, rule.archive(c.archive))
+			add(rule.archive(c.archive))
 		case rule.addon != nil:
-			r.add(c, rule, rule.addon(c))
+			add(rule.addon(c))
 		case rule.plan != nil:
 			for _, p := range c.plans {
-				r.add(c, rule, rule.plan(p))
+				add(rule.plan(p))
 			}
 		}
 	}
+	return found
 }
 
 func (r *runner) repository(target Target, subjects []*addonContext) error {
@@ -260,26 +260,23 @@ func (r *runner) repository(target Target, subjects []*addonContext) error {
 		}
 		problems := rule.repository(c)
 		c.found = append(c.found, problems...)
-		r.add(nil, rule, problems)
+		r.keep(findings(nil, rule, problems))
 	}
 	return nil
 }
 
-func (r *runner) add(c *addonContext, rule *Rule, problems []problem) {
-	if len(problems) == 0 {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// findings makes findings of problems; c is nil where they are about the repository.
+func findings(c *addonContext, rule *Rule, problems []problem) []Finding {
+	var out []Finding
 	for _, p := range problems {
 		f := Finding{
 			Rule: rule.ID, Severity: rule.Severity, Suite: rule.Suite, Path: p.path, Line: p.line,
 			Message: p.message, Next: rule.Next, Fixable: rule.Fixable,
 		}
 		if c != nil {
-			c.explained = true
 			f.Addon, f.Path = c.name, filepath.ToSlash(filepath.Join(c.at, c.located(p.path)))
 		}
-		r.findings = append(r.findings, f)
+		out = append(out, f)
 	}
+	return out
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/addontest"
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/cache"
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/lint"
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/lint/charts"
 )
@@ -31,9 +32,16 @@ func options() lint.Options {
 
 func run(t testing.TB, repo *addon.Repository) *lint.Report {
 	t.Helper()
+	return runWith(t, repo, nil)
+}
+
+func runWith(t testing.TB, repo *addon.Repository, remembered lint.Cache) *lint.Report {
+	t.Helper()
+	o := options()
+	o.Cache = remembered
 	names, err := repo.Names()
 	require.NoError(t, err)
-	report, err := lint.Run(context.Background(), lint.Target{Repository: repo, Names: names}, options())
+	report, err := lint.Run(context.Background(), lint.Target{Repository: repo, Names: names}, o)
 	require.NoError(t, err)
 	return report
 }
@@ -55,6 +63,9 @@ func TestEachFixtureTriggersExactlyItsRule(t *testing.T) {
 	files, err := filepath.Glob("examples/*.txtar")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
+	// What was found before in the valid repository must not hide what is broken since.
+	remembered := cache.Open(t.TempDir())
+	require.Empty(t, runWith(t, addontest.Repository(t), remembered).Findings)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
@@ -77,7 +88,7 @@ func TestEachFixtureTriggersExactlyItsRule(t *testing.T) {
 				require.NoError(t, err)
 			}
 
-			report := run(t, repo)
+			report := runWith(t, repo, remembered)
 			if strings.HasSuffix(file, ".passes.txtar") {
 				assert.Empty(t, report.Findings)
 				return
@@ -99,7 +110,7 @@ func TestEachFixtureTriggersExactlyItsRule(t *testing.T) {
 				changed, err := lint.Fix(repo, names)
 				require.NoError(t, err)
 				assert.NotEmpty(t, changed)
-				assert.Empty(t, run(t, repo).Findings, "after Fix")
+				assert.Empty(t, runWith(t, repo, remembered).Findings, "after Fix")
 				changed, err = lint.Fix(repo, names)
 				require.NoError(t, err)
 				assert.Empty(t, changed, "nothing is left to repair")

@@ -93,11 +93,7 @@ func chartRules() []Rule {
 						continue
 					}
 					meta := c.document(c.chartFile(chartFile))
-					packed, err := c.parsed.PackChart()
-					if err != nil {
-						continue
-					}
-					id, digest := meta.text("name")+" "+meta.text("version"), addon.Digest(packed)
+					id, digest := meta.text("name")+" "+meta.text("version"), c.parsed.Chart.Hash()
 					if other, taken := first[id]; taken && other.digest != digest {
 						problems = append(problems, problem{path: path.Join(c.at, c.chartFile(chartFile)), line: meta.line("version"), message: fmt.Sprintf("%s has another chart %s", other.at, id)})
 						continue

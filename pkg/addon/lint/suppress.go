@@ -186,12 +186,12 @@ func (r *runner) judgeSuppressions(all []*Suppression, target Target) {
 			switch {
 			case rule.ID == unfoundedID && s.broken != "":
 				at.message = s.broken
-				r.add(nil, rule, []problem{at})
+				r.keep(findings(nil, rule, []problem{at}))
 			case rule.ID == unusedID && s.broken == "":
 				for _, id := range s.Rules {
 					if !s.used[id] && r.runs(id, whole) && (whole || s.file == s.Path) {
 						at.message = fmt.Sprintf("nothing breaks %s there", id)
-						r.add(nil, rule, []problem{at})
+						r.keep(findings(nil, rule, []problem{at}))
 					}
 				}
 			}

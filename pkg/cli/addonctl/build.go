@@ -29,22 +29,17 @@ files, without times and owners, so that the same add-on always gives the same b
 	}
 	cmd.Flags().StringVar(&out, "out", ".", "directory that the archives go to")
 	output := outputFlag(cmd)
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		archives := []packed{}
-		for _, ref := range args {
-			a, err := c.Addon(ref)
+	noCache := cacheFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		pack := packer(c.cache(*noCache))
+		archives, problems := make([]packed, len(args)), make([]error, len(args))
+		if err := addon.Spread(cmd.Context(), len(args), func(i int) { archives[i], problems[i] = c.pack(args[i], out, pack) }); err != nil {
+			return err
+		}
+		for _, err := range problems {
 			if err != nil {
 				return err
 			}
-			data, err := a.Pack()
-			if err != nil {
-				return cli.Config(err)
-			}
-			file, err := writeArchive(out, a.Name()+addon.ArchiveSuffix, data)
-			if err != nil {
-				return err
-			}
-			archives = append(archives, packed{Addon: a.Name(), File: file, Digest: addon.Digest(data)})
 		}
 		return c.print(*output, archives, func(w io.Writer) error {
 			for _, p := range archives {
@@ -62,6 +57,20 @@ type packed struct {
 	Addon  string `json:"addon"`
 	File   string `json:"file"`
 	Digest string `json:"digest"`
+}
+
+// pack writes the archive of one add-on.
+func (c *Context) pack(ref, out string, pack addon.Packer) (packed, error) {
+	a, err := c.Addon(ref)
+	if err != nil {
+		return packed{}, err
+	}
+	data, err := pack(a.Tree, "")
+	if err != nil {
+		return packed{}, cli.Config(err)
+	}
+	file, err := writeArchive(out, a.Name()+addon.ArchiveSuffix, data)
+	return packed{Addon: a.Name(), File: file, Digest: addon.Digest(data)}, err
 }
 
 // writeArchive writes a file all at once.
@@ -90,6 +99,7 @@ at once, and only if addonctl made what is in it. The same tree gives the same b
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&out, "out", "", "directory to build; default: dist in the repository")
+	noCache := cacheFlag(cmd)
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		repo, err := c.Repo()
@@ -99,7 +109,7 @@ at once, and only if addonctl made what is in it. The same tree gives the same b
 		if out == "" {
 			out = filepath.Join(repo.Dir(), "dist")
 		}
-		result, dist, err := c.build(cmd.Context(), repo)
+		result, dist, err := c.build(cmd.Context(), repo, packer(c.cache(*noCache)))
 		if err != nil {
 			return err
 		}
@@ -135,7 +145,7 @@ func (r buildResult) text(w io.Writer) error {
 }
 
 // build makes what a web server serves of a repository, in memory.
-func (c *Context) build(ctx context.Context, repo *addon.Repository) (*buildResult, addon.Tree, error) {
+func (c *Context) build(ctx context.Context, repo *addon.Repository, pack addon.Packer) (*buildResult, addon.Tree, error) {
 	var none addon.Tree
 	names, err := repo.Names()
 	if err != nil {
@@ -170,7 +180,7 @@ func (c *Context) build(ctx context.Context, repo *addon.Repository) (*buildResu
 		result.Addons = append(result.Addons, built)
 	}
 	c.progress("packing")
-	dist, err := addon.Dist(addons)
+	dist, err := addon.DistWith(addons, pack)
 	if err != nil {
 		return nil, none, cli.Config(err)
 	}

@@ -17,6 +17,7 @@ import (
 )
 
 type lintOptions struct {
+	noCache         *bool
 	suites, disable []string
 	failOn          string
 	fix, list       bool
@@ -86,6 +87,7 @@ Exit code 0: clean. 1: findings as bad as --fail-on, or worse. 2: the command li
 	f.StringVar(&o.failOn, "fail-on", "", "the least bad finding that makes the exit code 1: error, warning or info; default: as .addonctl.yaml says, or warning")
 	f.BoolVar(&o.fix, "fix", false, "repair what is mechanical first: links, indexes, versions, forms, values and tables from the definition")
 	f.BoolVar(&o.list, "list", false, "list the rules")
+	o.noCache = cacheFlag(cmd)
 	o.output = lintFormat(asText)
 	f.Var(&o.output, "output", "text; for machines: json, sarif (2.1.0), or "+string(asGitHubActions)+" (annotations of a workflow)")
 	return cmd
@@ -104,7 +106,7 @@ func (o *lintOptions) run(ctx context.Context, c *Context, args []string) error 
 	if err != nil {
 		return err
 	}
-	options, threshold, err := o.options(target)
+	options, threshold, err := o.options(c, target)
 	if err != nil {
 		return cli.Config(err)
 	}
@@ -128,8 +130,11 @@ func (o *lintOptions) run(ctx context.Context, c *Context, args []string) error 
 }
 
 // options are those of the command line and of the repository.
-func (o *lintOptions) options(target lint.Target) (lint.Options, lint.Severity, error) {
+func (o *lintOptions) options(c *Context, target lint.Target) (lint.Options, lint.Severity, error) {
 	options := charts.Options()
+	if remembered := c.cache(*o.noCache); remembered != nil {
+		options.Cache = remembered
+	}
 	options.Disable = slices.Clone(o.disable)
 	for _, s := range o.suites {
 		options.Suites = append(options.Suites, lint.Suite(s))

@@ -115,7 +115,7 @@ func (c *Context) treeSite(repo *addon.Repository) *site {
 	return &site{
 		dir: repo.Dir(),
 		load: func(ctx context.Context) (addon.Tree, int, error) {
-			result, tree, err := c.build(ctx, repo)
+			result, tree, err := c.build(ctx, repo, packer(c.cache(false)))
 			if err != nil {
 				return tree, 0, err
 			}

@@ -68,6 +68,7 @@ func Rules() []Rule {
 		{Package: "pkg/addon/lint/examples"},
 		{Package: "pkg/addon/lint/pages", Ours: []string{"pkg/addon/lint", "pkg/addon/lint/examples"}, Others: []string{"github.com/rogpeppe/go-internal"}, Never: []string{clientGo, helm, cobra}},
 		{Package: "pkg/addon/lint/report", Ours: []string{"pkg/addon/lint"}, Never: []string{clientGo, helm, cobra}},
+		{Package: "pkg/addon/cache"},
 		{Package: "pkg/addon/objects", Others: []string{kubernetes, "sigs.k8s.io/yaml"}, Never: []string{helm, cobra}},
 		{Package: "pkg/addon/bump", Ours: []string{"pkg/addon"}, Others: []string{"github.com/Masterminds/semver/v3", "go.yaml.in/yaml/v3"}, Never: []string{clientGo, helm}},
 		{
