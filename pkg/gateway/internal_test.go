@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -264,6 +266,36 @@ func TestRecordRoundTrip(t *testing.T) {
 	for n := range data[len("before"):] {
 		_, err := DecodeRecord(data[len("before") : len("before")+n])
 		assert.Error(t, err, "cut off at %d", n)
+	}
+}
+
+func TestAPayloadThatIsInTheBodyIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	body := []byte(`{"id":1,"payload":{"text":"` + strings.Repeat("x", 500) + `"}}`)
+	other := bytes.Repeat([]byte("y"), 500)
+	tests := map[string]struct {
+		data  []byte
+		extra int // bytes beside the body, at most
+	}{
+		"the body itself": {body, 60},
+		"a part of it":    {body[18 : len(body)-1], 60},
+		"something else":  {other, 600},
+		"nothing":         {nil, 60},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &Record{Delivery: Delivery{Route: "r", Received: time.Unix(1, 2).UTC(), Body: body}, Entries: []Entry{{Event: event.Event{ID: "1", Source: "s", Type: "t", Data: tt.data}}}}
+			data, err := r.AppendBinary(nil)
+			require.NoError(t, err)
+			assert.Less(t, len(data), len(body)+tt.extra)
+			got, err := DecodeRecord(data)
+			require.NoError(t, err)
+			assert.Equal(t, r, got)
+			data[0] = 1 // what the version before wrote is read, too
+			_, err = DecodeRecord(data)
+			require.NoError(t, err)
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,14 +12,18 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 )
 
-// recordVersion starts every encoded record.
-const recordVersion = 1
+// recordVersion starts every encoded record. The one before had no shared payloads.
+const recordVersion = 2
+
+// shared stands in the place of a payload's length where the payload is a part of the delivery's body: place and length
+// follow. Most payloads are the body, which would otherwise be kept twice.
+const shared = -1
 
 // AppendBinary implements encoding.BinaryAppender: the form in which buffers keep records. It has no
 // checksum; a buffer adds one.
 func (r *Record) AppendBinary(dst []byte) ([]byte, error) {
-	e := encoder{buf: append(dst, recordVersion)}
 	d := &r.Delivery
+	e := encoder{buf: append(dst, recordVersion), body: d.Body, search: len(r.Entries) == 1}
 	e.text(d.Route)
 	e.number(d.Received.UnixNano())
 	e.lists(d.Header)
@@ -36,7 +41,7 @@ func (r *Record) AppendBinary(dst []byte) ([]byte, error) {
 // DecodeRecord reads what AppendBinary wrote. The record's bodies share the memory of data.
 func DecodeRecord(data []byte) (*Record, error) {
 	d := decoder{rest: data}
-	if version := d.bytes(1); d.failed || version[0] != recordVersion {
+	if version := d.bytes(1); d.failed || version[0] < 1 || version[0] > recordVersion {
 		return nil, errors.New("record of an unknown version")
 	}
 	r := &Record{}
@@ -47,6 +52,7 @@ func DecodeRecord(data []byte) (*Record, error) {
 	r.Delivery.Path = d.texts()
 	r.Delivery.Topic = d.text()
 	r.Delivery.Body = d.blob()
+	d.body = r.Delivery.Body
 	n := d.count()
 	r.Entries = make([]Entry, 0, n)
 	for range n {
@@ -58,11 +64,36 @@ func DecodeRecord(data []byte) (*Record, error) {
 	return r, nil
 }
 
-type encoder struct{ buf []byte }
+type encoder struct {
+	buf    []byte
+	body   []byte
+	search bool // look for payloads within the body
+}
 
 func (e *encoder) number(n int64) { e.buf = binary.AppendVarint(e.buf, n) }
 func (e *encoder) text(s string)  { e.number(int64(len(s))); e.buf = append(e.buf, s...) }
 func (e *encoder) blob(b []byte)  { e.number(int64(len(b))); e.buf = append(e.buf, b...) }
+
+func (e *encoder) payload(data []byte) {
+	at := -1
+	switch {
+	case len(data) == 0:
+	case len(data) == len(e.body):
+		if bytes.Equal(data, e.body) {
+			at = 0
+		}
+	case e.search:
+		at = bytes.Index(e.body, data)
+	}
+	if at < 0 {
+		e.blob(data)
+		return
+	}
+	e.number(shared)
+	e.number(int64(at))
+	e.number(int64(len(data)))
+}
+
 func (e *encoder) texts(s []string) {
 	e.number(int64(len(s)))
 	for _, text := range s {
@@ -93,7 +124,7 @@ func (e *encoder) entry(entry *Entry) {
 		e.text(s)
 	}
 	e.moment(v.Time)
-	e.blob(v.Data)
+	e.payload(v.Data)
 	e.number(int64(len(v.Extensions)))
 	for _, name := range slices.Sorted(maps.Keys(v.Extensions)) {
 		e.text(name)
@@ -114,6 +145,7 @@ func (e *encoder) entry(entry *Entry) {
 // decoder reads lengths that it does not trust: whatever does not fit into the rest sets failed.
 type decoder struct {
 	rest   []byte
+	body   []byte
 	failed bool
 }
 
@@ -149,6 +181,26 @@ func (d *decoder) bytes(n int) []byte {
 
 func (d *decoder) blob() []byte {
 	if b := d.bytes(d.count()); len(b) > 0 {
+		return b
+	}
+	return nil
+}
+
+func (d *decoder) payload() []byte {
+	n := d.number()
+	if n == shared {
+		at, length := d.number(), d.number()
+		if all := int64(len(d.body)); at < 0 || length < 1 || at > all || length > all-at {
+			d.failed, d.rest = true, nil
+			return nil
+		}
+		return d.body[at : at+length : at+length]
+	}
+	if n < 0 || n > int64(len(d.rest)) {
+		d.failed, d.rest = true, nil
+		return nil
+	}
+	if b := d.bytes(int(n)); len(b) > 0 {
 		return b
 	}
 	return nil
@@ -196,7 +248,7 @@ func (d *decoder) moment() time.Time {
 func (d *decoder) entry() Entry {
 	v := event.Event{ID: d.text(), Source: d.text(), Type: d.text(), Version: d.text(), Subject: d.text(), DataContentType: d.text()}
 	v.Time = d.moment()
-	v.Data = d.blob()
+	v.Data = d.payload()
 	if n := d.count(); n > 0 {
 		v.Extensions = make(map[string]string, n)
 		for range n {

@@ -58,6 +58,7 @@ type inspector struct {
 	pageSize int64
 	pages    uint64 // the high-water mark of page numbers
 	seen     []uint64
+	buffers  [][]byte // a page for each depth
 }
 
 // meta finds the newer of the two meta pages whose checksum holds, and in it the page size and the root.
@@ -97,7 +98,7 @@ func (i *inspector) tree(number uint64, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("page %d is too deep", number)
 	}
-	page, err := i.page(number)
+	page, err := i.page(number, depth)
 	if err != nil {
 		return err
 	}
@@ -105,16 +106,19 @@ func (i *inspector) tree(number uint64, depth int) error {
 }
 
 // page reads a page with its overflow and marks it as used.
-func (i *inspector) page(number uint64) ([]byte, error) {
+func (i *inspector) page(number uint64, depth int) ([]byte, error) {
 	if number < 2 || number >= i.pages {
 		return nil, fmt.Errorf("page %d is outside the file", number)
 	}
-	header := make([]byte, pageHeader)
-	if _, err := i.file.ReadAt(header, int64(number)*i.pageSize); err != nil {
+	for len(i.buffers) <= depth {
+		i.buffers = append(i.buffers, make([]byte, i.pageSize))
+	}
+	page := i.buffers[depth] // what is above it is still in use
+	if _, err := i.file.ReadAt(page, int64(number)*i.pageSize); err != nil {
 		return nil, err
 	}
-	overflow := uint64(binary.LittleEndian.Uint32(header[12:]))
-	if binary.LittleEndian.Uint64(header) != number || number+overflow >= i.pages {
+	overflow := uint64(binary.LittleEndian.Uint32(page[12:]))
+	if binary.LittleEndian.Uint64(page) != number || number+overflow >= i.pages {
 		return nil, fmt.Errorf("page %d has a damaged header", number)
 	}
 	for n := number; n <= number+overflow; n++ {
@@ -123,7 +127,10 @@ func (i *inspector) page(number uint64) ([]byte, error) {
 		}
 		i.seen[n/64] |= 1 << (n % 64)
 	}
-	page := make([]byte, (int64(overflow)+1)*i.pageSize)
+	if overflow == 0 {
+		return page, nil
+	}
+	page = make([]byte, (int64(overflow)+1)*i.pageSize)
 	if _, err := i.file.ReadAt(page, int64(number)*i.pageSize); err != nil {
 		return nil, err
 	}
