@@ -17,8 +17,8 @@ type Answer struct {
 	Events []string
 	// Error says what is wrong. It holds neither secrets nor payload.
 	Error string
-	// Withheld says that there is an event, and that it is neither published nor kept: the target would
-	// never take it. A transport that can only acknowledge or not must not acknowledge it.
+	// Withheld says that there is something that is neither published nor kept, although it is an event, or may become
+	// one with another mapping. A transport that can only acknowledge or not must not acknowledge it.
 	Withheld bool
 	// RetryAfter is when to come again, for outcomes that are worth it.
 	RetryAfter time.Duration

@@ -109,6 +109,7 @@ func (m *Metrics) SessionEnded(route, reason string) {
 // WatchSessions adds the number of open MQTT sessions.
 func (m *Metrics) WatchSessions(route string, open func() int) {
 	m.set.Gauge("sessions", func() float64 { return float64(open()) }, "route", route)
+	m.set.Counter("sessions_ended_total", "route", route, "reason", "refused").Add(0)
 }
 
 // Damaged counts kept records that cannot be read any more.

@@ -125,16 +125,15 @@ func (p *Pipeline) take(ctx context.Context, route *Route, d *Delivery, result m
 	case record == nil && outcome == Ignored:
 		return Answer{Outcome: Ignored}
 	case record == nil:
-		if f := remappable(route, result); f != nil {
-			p.putAside(ctx, route, d, f)
-		}
-		return Answer{Outcome: outcome, Error: result.Reason}
+		f := remappable(route, result)
+		return Answer{Outcome: outcome, Error: result.Reason, Withheld: f != nil && !p.putAside(ctx, route, d, f)}
 	}
 	if refused := p.checkEvents(ctx, route, d, record); refused != nil {
+		answer := unpublishable(refused)
 		if refused.Reason == ReasonPayload {
-			p.putAside(ctx, route, d, &Failure{Reason: ReasonPayload, Detail: refused.Error()})
+			answer.Withheld = !p.putAside(ctx, route, d, &Failure{Reason: ReasonPayload, Detail: refused.Error()})
 		}
-		return unpublishable(refused)
+		return answer
 	}
 	return p.append(ctx, route, record)
 }
@@ -196,13 +195,13 @@ func remappable(route *Route, result mapping.Result) *Failure {
 // putAside keeps a delivery that is refused as a dead letter, where the buffer can: the sender hears what is
 // wrong, and whoever mends the definition can replay it. What comes again is kept once. Half of the buffer is
 // left to what can be delivered, so that a sender that is wrong all the time keeps nobody else out.
-func (p *Pipeline) putAside(ctx context.Context, route *Route, d *Delivery, f *Failure) {
+func (p *Pipeline) putAside(ctx context.Context, route *Route, d *Delivery, f *Failure) (kept bool) {
 	if !p.stores {
-		return
+		return false
 	}
 	if s := p.buffer.Status(); s.Problem != nil || s.Capacity > 0 && s.Bytes >= s.Capacity/2 {
 		p.metrics.notKept(route.Name)
-		return
+		return false
 	}
 	f.At = d.Received
 	delivery := d.keep(route.Kept)
@@ -214,9 +213,22 @@ func (p *Pipeline) putAside(ctx context.Context, route *Route, d *Delivery, f *F
 		if skipped, ok := p.notes.allow(p.now()); ok {
 			p.logger.Warn("a refused delivery cannot be kept", "route", route.Name, "error", err.Error(), "skipped", skipped)
 		}
+		return false
 	case !duplicates[0]:
 		p.metrics.deadLettered(route.Name, f.Reason)
 	}
+	return true
+}
+
+// TakeCut answers a delivery that a transport could not read to its end, because it is larger than may be: what there
+// is of it is kept as a dead letter where the buffer can. It has to be verified before.
+func (p *Pipeline) TakeCut(ctx context.Context, route *Route, d *Delivery, problem string) Answer {
+	start := p.now()
+	d.Route, d.Received = route.Name, start
+	kept := p.putAside(ctx, route, d, &Failure{Reason: ReasonTooLarge, Detail: problem})
+	answer := Answer{Outcome: TooLarge, Withheld: !kept, Error: problem}
+	p.Answered(route, &answer, start)
+	return answer
 }
 
 // digest names a delivery that has no event id: the same one comes to the same name.

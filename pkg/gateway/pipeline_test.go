@@ -100,13 +100,13 @@ func TestOutcomesOfTheStages(t *testing.T) {
 		{name: "cannot be verified", verify: errors.New("keys cannot be fetched"),
 			want: gateway.Answer{Outcome: gateway.Unavailable, Status: 503, RetryAfter: 10 * time.Second, Error: "the delivery cannot be verified at the moment"}},
 		{name: "malformed", mapped: result(mapping.Malformed, "the content is not valid JSON"),
-			want: gateway.Answer{Outcome: gateway.Malformed, Status: 400, Error: "the content is not valid JSON"}},
+			want: gateway.Answer{Outcome: gateway.Malformed, Status: 400, Withheld: true, Error: "the content is not valid JSON"}},
 		{name: "rejected", mapped: result(mapping.Rejected, "event.id: is empty"),
-			want: gateway.Answer{Outcome: gateway.Rejected, Status: 400, Error: "event.id: is empty"}},
+			want: gateway.Answer{Outcome: gateway.Rejected, Status: 400, Withheld: true, Error: "event.id: is empty"}},
 		{name: "unknown", mapped: result(mapping.Unknown, "types: no entry matches"),
-			want: gateway.Answer{Outcome: gateway.Unknown, Status: 422, Error: "types: no entry matches"}},
+			want: gateway.Answer{Outcome: gateway.Unknown, Status: 422, Withheld: true, Error: "types: no entry matches"}},
 		{name: "one bad item spoils a delivery that cannot be kept", mapped: result(mapping.Unknown, "item 1: types: no entry matches", accepted("a"), mapping.Item{Outcome: mapping.Unknown}),
-			want: gateway.Answer{Outcome: gateway.Unknown, Status: 422, Error: "item 1: types: no entry matches"}},
+			want: gateway.Answer{Outcome: gateway.Unknown, Status: 422, Withheld: true, Error: "item 1: types: no entry matches"}},
 		{name: "too large for the sink", mapped: result(mapping.Accepted, "", accepted("a")), check: large,
 			want: gateway.Answer{Outcome: gateway.TooLarge, Status: 413, Withheld: true, Error: large.Detail}},
 		{name: "wrong for the sink", mapped: result(mapping.Accepted, "", accepted("a")), check: invalid,
@@ -263,7 +263,7 @@ func TestWhatIsRefusedLeavesRoom(t *testing.T) {
 				return []bool{false}, tt.append
 			}}}
 			answer := refusing(t, gateway.PipelineOptions{Buffer: buffer, Metrics: gateway.NewMetrics(set)}, bad, &gateway.Delivery{Body: []byte("raw")})
-			assert.Equal(t, gateway.Answer{Outcome: gateway.Malformed, Status: 400, Error: "the content is not valid JSON"}, answer)
+			assert.Equal(t, gateway.Answer{Outcome: gateway.Malformed, Status: 400, Withheld: !tt.kept || tt.append != nil, Error: "the content is not valid JSON"}, answer)
 			assert.Equal(t, tt.kept, tried)
 			assert.Contains(t, scrape(set), gateway.MetricsPrefix+tt.metric)
 		})
@@ -304,9 +304,9 @@ func TestPayloadsAreChecked(t *testing.T) {
 		"fits":                   {payloads{"", true}, true, true, one, gateway.Answer{Outcome: gateway.Accepted, Status: 202, Events: []string{"a"}}, []gateway.Reason{""}, ""},
 		"unknown type":           {payloads{"", false}, true, true, one, gateway.Answer{Outcome: gateway.Accepted, Status: 202, Events: []string{"a"}}, []gateway.Reason{""}, `payload_unchecked_total{route="webhook"} 1`},
 		"warn":                   {bad, false, true, one, gateway.Answer{Outcome: gateway.Accepted, Status: 202, Events: []string{"a"}}, []gateway.Reason{""}, mismatch + "1"},
-		"reject":                 {bad, true, true, one, gateway.Answer{Outcome: gateway.Rejected, Status: 400, Withheld: true, Error: detail}, []gateway.Reason{gateway.ReasonPayload}, mismatch + "1"},
+		"reject":                 {bad, true, true, one, gateway.Answer{Outcome: gateway.Rejected, Status: 400, Error: detail}, []gateway.Reason{gateway.ReasonPayload}, mismatch + "1"},
 		"reject without a store": {bad, true, false, one, gateway.Answer{Outcome: gateway.Rejected, Status: 400, Withheld: true, Error: detail}, nil, mismatch + "1"},
-		"reject several":         {bad, true, true, result(mapping.Accepted, "", accepted("a"), accepted("b")), gateway.Answer{Outcome: gateway.Rejected, Status: 400, Withheld: true, Error: detail}, []gateway.Reason{gateway.ReasonPayload}, mismatch + "2"},
+		"reject several":         {bad, true, true, result(mapping.Accepted, "", accepted("a"), accepted("b")), gateway.Answer{Outcome: gateway.Rejected, Status: 400, Error: detail}, []gateway.Reason{gateway.ReasonPayload}, mismatch + "2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

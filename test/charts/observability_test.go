@@ -219,24 +219,18 @@ func gatewayMetrics(t *testing.T) map[string]bool {
 			return found["kyma_connectors_relay_calls_total"] && found["kyma_connectors_gateway_publications_total"]
 		}, 20*time.Second, 10*time.Millisecond)
 	}
+	dir := filepath.Join(root, "marketing-connector")
+	_, scrape := startGateway(t, 1, dir, filepath.Join(dir, "samples", "params.yaml")) // which takes events by MQTT
+	for _, line := range sample.FindAllStringSubmatch(scrape(), -1) {
+		found[line[1]] = true
+	}
 	return found
 }
 
-// runGateway runs the gateway of a connector with webhook and relay, gives it a good delivery, a bad one, and an event for the system.
-func runGateway(t *testing.T, args ...string) (scrape func() string) {
+// startGateway runs the gateway of a connector with that many listeners.
+func startGateway(t *testing.T, listeners int, connector, params string, args ...string) (addresses []string, scrape func() string) {
 	t.Helper()
-	params := map[string]string{}
-	data, err := os.ReadFile(filepath.Join(root, "cdp-connector", "samples", "params.yaml"))
-	require.NoError(t, err)
-	require.NoError(t, yaml.Unmarshal(data, &params))
-	maps.DeleteFunc(params, func(name, value string) bool { return value == "" || strings.HasPrefix(name, "simulator_") })
-	params["listener_url"] = "https://127.0.0.1:1/api/businessunits/4_a/applications/HOa/dataevents/HPa/event"
-	params["relay_types"] = "order.created.v1"
-	data, err = yaml.Marshal(params)
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "params.yaml")
-	require.NoError(t, os.WriteFile(file, data, 0o600))
-	args = append([]string{"serve", "--connector", filepath.Join(root, "cdp-connector", "files", "connector.yaml"), "--params", file,
+	args = append([]string{"serve", "--connector", filepath.Join(connector, "files", "connector.yaml"), "--params", params,
 		"--listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s", "--allow-address", "127.0.0.1"}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
 	logs := &lockedBuffer{}
@@ -256,12 +250,37 @@ func runGateway(t *testing.T, args ...string) (scrape func() string) {
 	require.Eventually(t, func() bool {
 		lines := bufio.NewScanner(strings.NewReader(logs.String()))
 		for lines.Scan() {
-			if json.Unmarshal(lines.Bytes(), &line) == nil && len(line.Listeners) == 2 {
+			if json.Unmarshal(lines.Bytes(), &line) == nil && len(line.Listeners) == listeners {
 				return true
 			}
 		}
 		return false
 	}, 20*time.Second, time.Millisecond, "the gateway does not start: %s", logs)
+	return line.Listeners, func() string {
+		answer, err := http.Get("http://" + line.Admin + "/metrics")
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		return string(body)
+	}
+}
+
+// runGateway runs the gateway of a connector with webhook and relay, gives it a good delivery, a bad one, and an event for the system.
+func runGateway(t *testing.T, args ...string) (scrape func() string) {
+	t.Helper()
+	params := map[string]string{}
+	data, err := os.ReadFile(filepath.Join(root, "cdp-connector", "samples", "params.yaml"))
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(data, &params))
+	maps.DeleteFunc(params, func(name, value string) bool { return value == "" || strings.HasPrefix(name, "simulator_") })
+	params["listener_url"] = "https://127.0.0.1:1/api/businessunits/4_a/applications/HOa/dataevents/HPa/event"
+	params["relay_types"] = "order.created.v1"
+	data, err = yaml.Marshal(params)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "params.yaml")
+	require.NoError(t, os.WriteFile(file, data, 0o600))
+	listeners, scrape := startGateway(t, 2, filepath.Join(root, "cdp-connector"), file, args...)
 	post := func(address, password string, header map[string]string, body string) {
 		request, err := http.NewRequest(http.MethodPost, address, strings.NewReader(body))
 		require.NoError(t, err)
@@ -276,18 +295,11 @@ func runGateway(t *testing.T, args ...string) (scrape func() string) {
 		require.NoError(t, err)
 		require.NoError(t, answer.Body.Close())
 	}
-	public := "http://" + line.Listeners[0] + "/cdp/profile.updated"
+	public := "http://" + listeners[0] + "/cdp/profile.updated"
 	post(public, params["action_password"], nil, cdpAction)
 	post(public, "wrong", nil, cdpAction)
-	post("http://"+line.Listeners[1]+"/relay", "", map[string]string{"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "shop", "Ce-Type": "order.created.v1"}, `{"orderCode":"1"}`)
-	return func() string {
-		answer, err := http.Get("http://" + line.Admin + "/metrics")
-		require.NoError(t, err)
-		defer answer.Body.Close()
-		body, err := io.ReadAll(answer.Body)
-		require.NoError(t, err)
-		return string(body)
-	}
+	post("http://"+listeners[1]+"/relay", "", map[string]string{"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "shop", "Ce-Type": "order.created.v1"}, `{"orderCode":"1"}`)
+	return scrape
 }
 
 // cdpAction is what the system sends.

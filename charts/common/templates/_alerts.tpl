@@ -89,6 +89,12 @@ spec:
   severity: warning
   summary: "More than a tenth of the deliveries of [route] do not prove who sends them."
   runbook: "kyma_connectors_gateway_verification_failures_total tells the reason. After a rotation the system may still sign with the old secret: put both in place for a while. Otherwise somebody is guessing."
+- alert: ConnectorSenderBlocked
+  expr: "sum by (namespace, route) (increase(GATEWAY_sessions_ended_total{SELECT,reason=\"refused\"}[15m])) > 2"
+  for: 15m
+  severity: critical
+  summary: "A sender of [route] repeats a message that cannot be used, and what is behind it waits."
+  runbook: "The gateway's log says what is wrong with it. With buffer.type disk it becomes a dead letter and the sender goes on; otherwise mend the definition or the target, or let the definition ignore such messages."
 - alert: ConnectorEventsLate
   expr: "histogram_quantile(0.99, sum by (namespace, le) (rate(GATEWAY_event_age_seconds_bucket{SELECT}[10m]))) > 30"
   for: 15m

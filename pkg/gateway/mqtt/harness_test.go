@@ -123,6 +123,9 @@ func asEvent(d mapping.Delivery) mapping.Result {
 	}
 	item := mapping.Item{Outcome: outcome, Reason: string(outcome)}
 	result := mapping.Result{Outcome: outcome, Reason: string(outcome)}
+	if string(d.Body) == "rejected" {
+		item.Deliberate = true // by the definition
+	}
 	if outcome == mapping.Accepted {
 		item = mapping.Item{Outcome: outcome, Event: event.Event{ID: string(d.Body), Type: d.Topic}}
 		result.Reason, result.Events = "", []event.Event{item.Event}
@@ -131,15 +134,36 @@ func asEvent(d mapping.Delivery) mapping.Result {
 	return result
 }
 
+// keeper is a buffer that can keep dead letters.
+type keeper struct {
+	gatewaytest.Buffer
+	gateway.DeadLetters
+}
+
+// newStore is newServer with a buffer that keeps what is no event.
+func newStore(t testing.TB, change func(*mqtt.Options)) *server {
+	t.Helper()
+	return makeServer(t, true, change)
+}
+
 func newServer(t testing.TB, change func(*mqtt.Options)) *server {
 	t.Helper()
+	return makeServer(t, false, change)
+}
+
+func makeServer(t testing.TB, stores bool, change func(*mqtt.Options)) *server {
+	t.Helper()
 	s := &server{token: "good", metrics: telemetry.NewMetrics(gateway.MetricsPrefix)}
+	var buffer gateway.Buffer = &gatewaytest.Buffer{AppendFunc: s.append}
+	if stores {
+		buffer = &keeper{Buffer: gatewaytest.Buffer{AppendFunc: s.append}}
+	}
 	metrics := gateway.NewMetrics(s.metrics)
 	route := gateway.NewRoute("mqtt", gateway.Stages{Verifier: s, Mapper: gatewaytest.Mapper(asEvent)})
 	route.Unheard = true
 	o := mqtt.Options{
 		Route: route, Metrics: metrics, CloseTimeout: time.Second,
-		Pipeline: gateway.NewPipeline(gateway.PipelineOptions{Metrics: metrics, Sink: &gatewaytest.Sink{}, Buffer: &gatewaytest.Buffer{AppendFunc: s.append}}),
+		Pipeline: gateway.NewPipeline(gateway.PipelineOptions{Metrics: metrics, Sink: &gatewaytest.Sink{}, Buffer: buffer}),
 	}
 	if change != nil {
 		change(&o)

@@ -6,11 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
+	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/mqtt"
 )
 
 func TestMessagesOfEveryQuality(t *testing.T) {
@@ -79,22 +81,58 @@ func TestWhatIsRefusedForNowComesAgain(t *testing.T) {
 	}
 }
 
-// TestWhatCanNeverBecomeAnEventIsAcknowledged: its client would repeat it for ever.
-func TestWhatCanNeverBecomeAnEventIsAcknowledged(t *testing.T) {
+// TestWhatIsKeptIsAcknowledged: what is no event is a dead letter, and its client does not repeat it for ever.
+func TestWhatIsKeptIsAcknowledged(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, nil)
+	s := newStore(t, func(o *mqtt.Options) { o.Route.DeadLetterUnknown = true })
 	c, _ := s.client(t, "system", nil)
 	connect(t, c)
 	for _, qos := range []byte{1, 2} {
-		for _, message := range []string{"ignored", "malformed", "rejected", "unknown"} {
+		for _, message := range []string{"ignored", "malformed", "unknown"} {
 			wait(t, c.Publish("topic", qos, false, message))
 		}
 	}
-	for _, outcome := range []string{"ignored", "malformed", "rejected", "unknown"} {
+	assert.Equal(t, "2", s.metric(`deliveries_total{route="mqtt",outcome="ignored"}`))
+	assert.Equal(t, "4", s.metric(`deliveries_total{route="mqtt",outcome="deadLettered"}`))
+	assert.Equal(t, []string{"malformed", "unknown", "malformed", "unknown"}, s.bodies())
+	assert.Equal(t, "", s.metric(`sessions_ended_total{route="mqtt",reason="gone"}`), "the session goes on")
+}
+
+// TestWhatTheDefinitionDoesNotWantIsAcknowledged: no other mapping would make an event of it.
+func TestWhatTheDefinitionDoesNotWantIsAcknowledged(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(o *mqtt.Options) { o.Route.RefuseUnknown = true })
+	c, _ := s.client(t, "system", nil)
+	connect(t, c)
+	for _, qos := range []byte{1, 2} {
+		for _, message := range []string{"ignored", "rejected", "unknown"} {
+			wait(t, c.Publish("topic", qos, false, message))
+		}
+	}
+	for _, outcome := range []string{"ignored", "rejected", "unknown"} {
 		assert.Equal(t, "2", s.metric(`deliveries_total{route="mqtt",outcome="`+outcome+`"}`), outcome)
 	}
 	assert.Empty(t, s.bodies())
-	assert.Equal(t, "", s.metric(`sessions_ended_total{route="mqtt",reason="gone"}`), "the session goes on")
+}
+
+// TestWhatNobodyKeepsIsNotAcknowledged: it may be an event with another mapping, and only its sender has it.
+func TestWhatNobodyKeepsIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"\x32", "\x34"} { // quality 1 and 2
+		for _, body := range []string{"malformed", "unknown"} {
+			s := newServer(t, nil)
+			c := s.dial(t, nil)
+			c.send(connecting, publishing(first[0], "topic", "\x00\x01", body), message)
+			heard, status := c.end()
+			assert.Equal(t, connected, heard, "neither it nor what is behind it is acknowledged")
+			assert.Equal(t, websocket.StatusPolicyViolation, status)
+			s.awaits(t, `sessions_ended_total{route="mqtt",reason="refused"}`, "1")
+		}
+	}
+	s := newServer(t, nil)
+	c := s.dial(t, nil)
+	c.send(connecting, publishing(0x30, "topic", "", "malformed"), message)
+	c.hear(connected + acknowledged) // quality 0: lost, as its sender accepts
 }
 
 // TestNothingIsEverPublished: a subscription is granted, one code per topic, and leads to nothing: not what

@@ -12,13 +12,14 @@ import (
 const (
 	// maxControl bounds every packet that is not a message.
 	maxControl = 16 << 10
-	// maxSkipped bounds a message that is read only to acknowledge it: one that is larger than what is taken
+	// maxSkipped bounds a message of which only the beginning is kept: one that is larger than what is taken
 	// never gets through, and its client would repeat it for ever.
 	maxSkipped = 16 << 20
 )
 
 var (
 	errTooLarge = errors.New("the packet is larger than can be taken")
+	errCut      = errors.New("the message is larger than can be taken: only its beginning is kept")
 	errNoRoom   = errors.New("more is held than can be taken at once")
 	errVersion  = errors.New("want MQTT 3.1.1")
 	errKind     = errors.New("not a packet of a client that only publishes")

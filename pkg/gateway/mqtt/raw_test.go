@@ -302,18 +302,47 @@ func TestHostileClients(t *testing.T) {
 	good.hear(acknowledged)
 }
 
-// TestAMessageThatIsTooLargeDoesNotBlockTheOnesBehindIt: it is skipped and acknowledged.
+// TestAMessageThatIsTooLargeDoesNotBlockTheOnesBehindIt: its beginning is kept, and it is acknowledged.
 func TestAMessageThatIsTooLargeDoesNotBlockTheOnesBehindIt(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, func(o *mqtt.Options) { o.MaxPacket = 100 })
+	s := newStore(t, func(o *mqtt.Options) { o.MaxPacket = 100 })
 	c := s.dial(t, nil)
 	exactly := publishing(0x32, "topic", "\x00\x01", strings.Repeat("x", 100-len(text("topic"))-2))
-	above := publishing(0x32, "topic", "\x00\x02", strings.Repeat("x", 101-len(text("topic"))-2))
-	far := publishing(0x34, "topic", "\x00\x03", strings.Repeat("x", 1<<20))
+	above := publishing(0x32, "topic", "\x00\x02", strings.Repeat("y", 101-len(text("topic"))-2))
+	far := publishing(0x34, "topic", "\x00\x03", strings.Repeat("z", 1<<20))
 	c.send(connecting, exactly, above, far, message)
 	c.hear(connected + "\x40\x02\x00\x01" + "\x40\x02\x00\x02" + "\x50\x02\x00\x03" + acknowledged)
-	assert.Len(t, s.bodies(), 2)
+	bodies := s.bodies()
+	require.Len(t, bodies, 4)
+	assert.Equal(t, strings.Repeat("y", 91), bodies[1], "as much as may be held")
+	assert.Equal(t, strings.Repeat("z", 91), bodies[2])
+	assert.Equal(t, gateway.ReasonTooLarge, s.appended[2].Entries[0].Failure.Reason)
 	assert.Equal(t, "2", s.metric(`deliveries_total{route="mqtt",outcome="tooLarge"}`))
+	assert.Equal(t, "2", s.metric(`dead_letters_total{route="mqtt",reason="too_large"}`))
+}
+
+// TestAMessageThatIsTooLargeIsNotAcknowledgedWhereNothingIsKept: nor where the token is not good any more.
+func TestAMessageThatIsTooLargeIsNotAcknowledgedWhereNothingIsKept(t *testing.T) {
+	t.Parallel()
+	large := publishing(0x32, "topic", "\x00\x02", strings.Repeat("x", 200))
+	s := newServer(t, func(o *mqtt.Options) { o.MaxPacket = 100 })
+	c := s.dial(t, nil)
+	c.send(connecting, large, message)
+	heard, status := c.end()
+	assert.Equal(t, connected, heard)
+	assert.Equal(t, websocket.StatusPolicyViolation, status)
+	s.awaits(t, `sessions_ended_total{route="mqtt",reason="refused"}`, "1")
+
+	stored := newStore(t, func(o *mqtt.Options) { o.MaxPacket = 100 })
+	c = stored.dial(t, nil)
+	c.send(connecting)
+	c.hear(connected)
+	stored.accept("other")
+	c.send(large)
+	heard, status = c.end()
+	assert.Empty(t, heard)
+	assert.Equal(t, websocket.StatusPolicyViolation, status)
+	assert.Empty(t, stored.bodies())
 }
 
 // TestWhatIsHeldIsBounded: what all clients together send is held only up to a limit.

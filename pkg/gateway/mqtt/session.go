@@ -31,7 +31,7 @@ var (
 	endExpired      = &ending{"expired", websocket.StatusPolicyViolation, "the token has expired: get a new one and connect again"}
 	endUnauthorized = &ending{"unauthorized", websocket.StatusPolicyViolation, "the credentials are not accepted any more: connect again with new ones"}
 	endUnavailable  = &ending{"unavailable", websocket.StatusTryAgainLater, "the message cannot be taken at the moment: connect again and repeat it"}
-	endRefused      = &ending{"refused", websocket.StatusPolicyViolation, "the target refuses the event, and nothing is kept here"}
+	endRefused      = &ending{"refused", websocket.StatusPolicyViolation, "the message cannot be used, and nothing is kept here"}
 	endTooLarge     = &ending{"too_large", websocket.StatusMessageTooBig, errTooLarge.Error()}
 	endQoS          = &ending{"qos", websocket.StatusPolicyViolation, "this quality of service is not taken"}
 	endVersion      = &ending{"version", websocket.StatusProtocolError, errVersion.Error()}
@@ -236,19 +236,22 @@ func (s *session) publish(ctx context.Context, p *packet) *ending {
 	if !s.handler.takes(p.FixedHeader.Qos) {
 		return endQoS
 	}
+	d := s.proof
+	d.Topic, d.Body = p.TopicName, p.Payload
 	var answer gateway.Answer
 	if p.cut {
-		answer = gateway.Answer{Outcome: gateway.TooLarge, Error: errTooLarge.Error()}
-		o.Pipeline.Answered(o.Route, &answer, time.Now())
+		if _, ok := o.Pipeline.Verify(ctx, o.Route, &d); !ok {
+			return endUnauthorized
+		}
+		answer = o.Pipeline.TakeCut(ctx, o.Route, &d, errCut.Error())
 	} else {
-		d := s.proof
-		d.Topic, d.Body = p.TopicName, p.Payload
 		answer = o.Pipeline.Handle(ctx, o.Route, &d)
 	}
 	switch answer.Outcome {
 	case gateway.Accepted, gateway.Duplicate, gateway.Ignored, gateway.DeadLettered:
 	case gateway.Rejected, gateway.Malformed, gateway.Unknown, gateway.TooLarge, gateway.Unsupported:
-		// What is no event never will be one, and would be repeated for ever.
+		// What is kept for somebody to look at, or what the definition itself does not want, is done with: it would be
+		// repeated for ever. Everything else is the sender's, as nobody else has it.
 		if answer.Withheld && p.FixedHeader.Qos > 0 {
 			return endRefused
 		}

@@ -63,6 +63,9 @@ type Golden struct {
 	Outcome string `json:"outcome"`
 	// Status is the HTTP status of the answer.
 	Status int `json:"status"`
+	// StatusUnstored, if set, is another one where the buffer keeps nothing: 503 for a message that is then not
+	// acknowledged.
+	StatusUnstored int `json:"statusUnstored,omitempty"`
 	// Reason, if set, is a part of the answer's error text.
 	Reason string `json:"reason,omitempty"`
 	// Events are the events that come out.
