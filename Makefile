@@ -85,12 +85,13 @@ bench: build ## Measure on this machine, and write docs/reference/benchmarks.md
 	@for program in bench/*/main.go; do $(GO) run ./$$(dirname $$program) -document docs/reference/benchmarks.md || exit 1; done
 
 .PHONY: generate
-generate: build ## Rewrite what is generated: links of the add-ons, form schemas and values, indexes, pages of rules, go.mod
+generate: build ## Rewrite what is generated: links of the add-ons, form schemas and values, indexes, pages of rules and commands, go.mod
 	$(GO) mod tidy
 	bin/addonctl link
 	bin/addonctl lint --fix
 	bin/addonctl index
 	bin/addonctl docs rules --out docs/reference/rules
+	bin/addonctl docs cli --out docs/reference/cli
 
 CLUSTER := bin/cluster
 

@@ -26,7 +26,7 @@ func isDocument(name string) bool {
 //	<!-- parameters: begin (made from the definition by addonctl lint --fix) -->
 //	<!-- parameters: end -->
 //
-// and the same for events. A document without these lines stays as it is.
+// and the same for apis and events. A document without these lines stays as it is.
 func withTables(document []byte, parameters form.Parameters, d *connector.Definition) ([]byte, error) {
 	text := string(document)
 	var err error
@@ -35,6 +35,7 @@ func withTables(document []byte, parameters form.Parameters, d *connector.Defini
 		rows func() []string
 	}{
 		{"parameters", func() []string { return parameterRows(parameters) }},
+		{"apis", func() []string { return apiRows(d) }},
 		{"events", func() []string { return eventRows(d) }},
 	} {
 		if text, err = withTable(text, table.name, table.rows); err != nil {
@@ -80,6 +81,48 @@ func parameterRows(parameters form.Parameters) []string {
 			what += " For example `" + cell(p.Example) + "`."
 		}
 		rows = append(rows, fmt.Sprintf("| %s | `%s` | %s | %s |", cell(p.Title), p.Name, needed, what))
+	}
+	return rows
+}
+
+// Tables are the parameters, the APIs and the event types of an add-on's definition, as Markdown.
+func Tables(a *addon.Addon) ([]byte, error) {
+	d, err := a.Definition()
+	if err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	for _, section := range []struct {
+		title string
+		rows  []string
+	}{{"Parameters", parameterRows(parametersOf(a, d))}, {"APIs", apiRows(d)}, {"Events", eventRows(d)}} {
+		if len(section.rows) > 2 { // more than the head
+			fmt.Fprintf(&b, "## %s\n\n%s\n\n", section.title, strings.Join(section.rows, "\n"))
+		}
+	}
+	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
+}
+
+func apiRows(d *connector.Definition) []string {
+	rows := []string{"| API | kind | path | what it is for |", "| --- | --- | --- | --- |"}
+	for _, api := range d.APIs {
+		name, what := cell(api.Name.Source()), cell(api.Description.Source())
+		if api.Name.IsExpression() {
+			name = "`" + name + "`"
+		}
+		if api.Description.IsExpression() {
+			what = "`" + what + "`"
+		}
+		if api.Discover != nil {
+			name, what = "each that the system lists", strings.TrimSpace(what+" Listed by `"+cell(api.Discover.Get.Source())+"`.")
+		} else if name == "" {
+			name = "`" + api.ID + "`"
+		}
+		var paths []string
+		for _, p := range api.Paths {
+			paths = append(paths, "`"+cell(p.Source())+"`")
+		}
+		rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s |", name, api.Kind, strings.Join(paths, " or "), what))
 	}
 	return rows
 }

@@ -55,8 +55,14 @@ the parameters are wrong.`,
 		NewTry(c),
 		NewSend(c),
 		newDocs(c),
+		newCompletion(c),
 		newVersion(c),
 	)
+	for _, cmd := range root.Commands() {
+		if strings.Contains(cmd.Use, "ADDON") || strings.Contains(cmd.Use, "OLD") {
+			cmd.ValidArgsFunction = c.completeAddons
+		}
+	}
 	return root
 }
 

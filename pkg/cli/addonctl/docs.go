@@ -7,9 +7,9 @@ func newDocs(c *Context) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "docs",
 		Short: "Write reference pages",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Long: `Write what is written for people and follows from what programs read: the tables of a definition, the reference
+of the command lines, the pages of the linter's rules.`,
 	}
-	cmd.AddCommand(newDocsRules(c))
+	cmd.AddCommand(newDocsTables(c), newDocsCLI(c), newDocsRules(c))
 	return cmd
 }

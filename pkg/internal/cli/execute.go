@@ -51,6 +51,7 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, getenv fun
 	root.SetErr(streams.Err)
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(newReference())
 	EnvFlags(root, getenv)
 	walk(root, markRunErrors)
 
