@@ -17,6 +17,8 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	traces "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 )
 
 // receiver takes traces by OTLP over HTTP.
@@ -185,6 +187,30 @@ func TestAStoredEventIsPublishedInItsTrace(t *testing.T) {
 	to.arrived(t, 1)
 	publish := after.await(t, sendersTrace, "publish cloudevents")["publish cloudevents"]
 	assert.Equal(t, id(receive.GetSpanId()), id(publish.GetParentSpanId()))
+}
+
+// TestTracesOfRelayedEvents: what Kyma sends goes on in its trace, whether the request or the event carries it.
+func TestTracesOfRelayedEvents(t *testing.T) {
+	t.Parallel()
+	for name, set := range map[string]func(http.Header, string){
+		"request": func(h http.Header, parent string) { h.Set("Traceparent", parent) },
+		"event":   func(h http.Header, parent string) { h.Set("Ce-Traceparent", parent) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, to, from := newPlatform(t, map[string]string{"relay_types": "order.created.v1"}), newTarget(t), newReceiver(t)
+			g, _ := spawnWith(t, from.environment(), relayArgs(t, p, to, "disk")...)
+			request, err := http.NewRequest(http.MethodPost, g.relay+"/relay", strings.NewReader(order("a")))
+			require.NoError(t, err)
+			event.Event{ID: "1", Source: "shop", Type: "order.created", Version: "v1"}.SetHeader(request.Header)
+			set(request.Header, "00-"+sendersTrace+"-"+sendersSpan+"-01")
+			require.Equal(t, 202, do(t, request).status)
+			p.eventually(t, 1)
+			spans := from.await(t, sendersTrace, "receive ingest", "append", "publish ingest")
+			assert.Equal(t, sendersSpan, id(spans["receive ingest"].GetParentSpanId()))
+			assert.Equal(t, id(spans["receive ingest"].GetSpanId()), id(spans["publish ingest"].GetParentSpanId()))
+		})
+	}
 }
 
 // TestWithoutTracesTheSendersContextGoesOn: nothing is recorded, and the trace is not broken.
