@@ -80,7 +80,7 @@ func Parse(raw string) (*Location, error) {
 		getter = u.Scheme
 	}
 	if !slices.Contains([]Getter{HTTPS, HTTP, Git, Hg, S3}, Getter(getter)) {
-		return nil, fmt.Errorf("Helm Broker does not fetch by %q; use https://…, git::…, hg::… or s3::…", getter)
+		return nil, fmt.Errorf("no Helm Broker fetches by %q; use https://…, git::…, hg::… or s3::…", getter)
 	}
 	l.Getter = Getter(getter)
 	if u.Host == "" && u.Scheme != "file" {

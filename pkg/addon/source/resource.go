@@ -63,7 +63,7 @@ func NewResource(r Request) (*Resource, error) {
 	}
 	for what, name := range map[string]string{"--name": r.Name, "--namespace": r.Namespace, "--secret": r.Secret.Name, "--secret-namespace": r.Secret.Namespace} {
 		if name != "" && !dnsName.MatchString(name) {
-			return nil, fmt.Errorf("%s %s: Kubernetes takes lower-case letters, digits, - and .", what, name)
+			return nil, fmt.Errorf("%s %s: Kubernetes takes lower-case letters, digits, dashes and dots", what, name)
 		}
 	}
 	out := &Resource{

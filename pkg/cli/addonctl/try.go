@@ -124,7 +124,7 @@ func (o *tryOptions) writeRights(report *sandbox.Report) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(o.rights, append(data, '\n'), 0o644) //nolint:gosec // names and verbs, for everybody
+	return os.WriteFile(o.rights, append(data, '\n'), 0o644)
 }
 
 // trial prepares everything up to the sandbox: what can be wrong here is wrong on the command line, in the

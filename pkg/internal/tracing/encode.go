@@ -96,7 +96,7 @@ func appendValue(b []byte, v attribute.Value) []byte {
 	case attribute.FLOAT64:
 		return appendFixed64(b, 4, math.Float64bits(v.AsFloat64()))
 	default:
-		return appendBytes(b, 1, []byte(v.Emit()))
+		return appendBytes(b, 1, []byte(v.String()))
 	}
 }
 
