@@ -141,11 +141,15 @@ func encode() time.Duration {
 		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Data: m.body,
 	}
 	var dst []byte
-	measured := testing.Benchmark(func(b *testing.B) {
-		for b.Loop() {
-			dst = e.AppendStructured(dst[:0])
-		}
-	})
+	best := time.Minute
+	for range 3 { // the least is what other work on the machine disturbed least
+		measured := testing.Benchmark(func(b *testing.B) {
+			for b.Loop() {
+				dst = e.AppendStructured(dst[:0])
+			}
+		})
+		best = min(best, time.Duration(measured.NsPerOp()))
+	}
 	_, _ = io.Discard.Write(dst)
-	return time.Duration(measured.NsPerOp())
+	return best
 }

@@ -58,7 +58,7 @@ type journaled struct {
 	bytes  int64
 }
 
-// begin makes the file anew.
+// begin makes the file anew. The first write syncs it, because it has to grow for that.
 func (j *journal) begin() error {
 	j.abandon()
 	var random [4]byte
@@ -66,19 +66,11 @@ func (j *journal) begin() error {
 		return err
 	}
 	j.salt = binary.BigEndian.Uint32(random[:])
-	_, missing := os.Stat(j.path)
 	file, err := os.OpenFile(j.path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("the buffer's journal: %w", err)
 	}
 	if _, err := file.WriteAt(saltHead(j.salt), 0); err != nil {
-		return errors.Join(fmt.Errorf("the buffer's journal: %w", err), file.Close())
-	}
-	err = file.Sync()
-	if missing != nil { // the name has to be there after a loss of power, too
-		err = errors.Join(err, syncDir(filepath.Dir(j.path)))
-	}
-	if err != nil {
 		return errors.Join(fmt.Errorf("the buffer's journal: %w", err), file.Close())
 	}
 	j.file, j.at, j.size = file, journalHead, journalHead
@@ -113,7 +105,11 @@ func (j *journal) write(data []byte, sync bool) (err error) {
 		if _, err := j.file.WriteAt(make([]byte, grown-j.size), j.size); err != nil {
 			return err
 		}
-		if err := j.file.Sync(); err != nil {
+		err := j.file.Sync()
+		if j.size == journalHead { // its name has to be there after a loss of power, too
+			err = errors.Join(err, syncDir(filepath.Dir(j.path)))
+		}
+		if err != nil {
 			return err
 		}
 		j.size = grown
@@ -221,7 +217,8 @@ func saltHead(salt uint32) []byte {
 	return bytes.Repeat(copied, journalHead/saltCopy)
 }
 
-// readSalt takes the first copy that is intact.
+// readSalt takes the first copy that is intact. A head of zeros is of a file that lost its power before its first
+// write was synced: it has none, and that is no damage.
 func readSalt(file io.ReaderAt) (salt uint32, ok bool, err error) {
 	head := make([]byte, journalHead)
 	n, err := file.ReadAt(head, 0)
@@ -233,6 +230,9 @@ func readSalt(file io.ReaderAt) (salt uint32, ok bool, err error) {
 		if string(c[:4]) == saltMagic && binary.BigEndian.Uint32(c[8:]) == crc32.Checksum(c[:8], castagnoli) {
 			return binary.BigEndian.Uint32(c[4:]), true, nil
 		}
+	}
+	if len(bytes.Trim(head, "\x00")) > 0 {
+		return 0, false, errors.New("all copies of its head are damaged: keep it and move it away to start without what it holds")
 	}
 	return 0, false, nil
 }
@@ -267,16 +267,10 @@ func readJournal(path string, after uint64, to contents) error {
 		return fmt.Errorf("the buffer's journal: %w", err)
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("the buffer's journal: %w", err)
-	}
 	salt, ok, err := readSalt(file)
 	switch {
 	case err != nil:
-		return fmt.Errorf("the buffer's journal: %w", err)
-	case !ok && info.Size() > journalHead:
-		return fmt.Errorf("the buffer's journal %s: all copies of its head are damaged: keep it and move it away to start without what it holds", path)
+		return fmt.Errorf("the buffer's journal %s: %w", path, err)
 	case !ok:
 		return nil
 	}

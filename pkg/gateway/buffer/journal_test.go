@@ -148,7 +148,7 @@ func TestAJournalWithoutItsHeadIsNotThrownAway(t *testing.T) {
 	path := filepath.Join(dir, JournalName)
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
-	copy(data, make([]byte, journalHead))
+	copy(data, bytes.Repeat([]byte{0xff}, journalHead))
 	require.NoError(t, os.WriteFile(path, data, 0o600))
 	_, err = OpenDisk(DiskOptions{Dir: dir})
 	require.ErrorContains(t, err, "all copies of its head are damaged")
