@@ -115,7 +115,7 @@ func (w *world) apply(o options, wantRegistered, wantUnchanged int) (outcome, er
 	if err := command.Start(); err != nil {
 		return outcome{}, err
 	}
-	peak := watchMemory(command.Process.Pid)
+	peak := report.WatchMemory(command.Process.Pid)
 	err := command.Wait()
 	result := outcome{took: time.Since(begin), memory: peak(), calls: w.take()}
 	if err != nil {
@@ -273,34 +273,6 @@ func measureMemory(o options) (string, error) {
 			fmt.Sprintf("%d MiB", first.memory>>10), fmt.Sprintf("%d MiB", second.memory>>10), verdict(max(first.memory, second.memory) < maxMemory<<10, fmt.Sprintf("under %d MiB", maxMemory))})
 	}
 	return report.Table(rows...), nil
-}
-
-// watchMemory notes the peak of a process's resident memory, in KiB, until it is asked for. The kernel's own
-// count for a child begins with the memory of its parent, so it cannot be used.
-func watchMemory(pid int) func() int {
-	done, result := make(chan struct{}), make(chan int)
-	go func() {
-		peak := 0
-		for {
-			status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-			for line := range strings.Lines(string(status)) {
-				if rest, found := strings.CutPrefix(line, "VmHWM:"); found {
-					kib, _ := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
-					peak = max(peak, kib)
-				}
-			}
-			select {
-			case <-done:
-				result <- peak
-				return
-			case <-time.After(5 * time.Millisecond):
-			}
-		}
-	}()
-	return func() int {
-		close(done)
-		return <-result
-	}
 }
 
 func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
