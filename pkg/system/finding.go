@@ -58,6 +58,14 @@ func (h Hints) check() string {
 	return h.Call + " in the definition"
 }
 
+// both are the system and the credentials; a token endpoint has one hint for the two.
+func (h Hints) both() string {
+	if h.System == h.Credentials {
+		return h.System
+	}
+	return h.System + " and " + h.Credentials
+}
+
 // JudgeError classifies a call without a usable answer.
 func JudgeError(err error, h Hints) Finding {
 	f := Finding{Class: ClassUnreachable, Reason: err.Error()}
@@ -67,7 +75,7 @@ func JudgeError(err error, h Hints) Finding {
 	}
 	switch failed.Kind {
 	case httpclient.Invalid:
-		f.Class, f.Next = ClassMisconfigured, "check "+h.System+" and "+h.Credentials
+		f.Class, f.Next = ClassMisconfigured, "check "+h.both()
 	case httpclient.Forbidden:
 		f.Class, f.Next = ClassMisconfigured, "check "+h.System+"; where the system really is there, --allow-address lets its address be called"
 	case httpclient.TLS:
@@ -105,7 +113,7 @@ func JudgeStatus(request httpclient.Request, answer *httpclient.Response, want [
 	case s == http.StatusTooManyRequests || s >= 500:
 		return Finding{Class: ClassUnreachable, Reason: said, Next: "run it again later"}
 	case s >= 300 && s < 400:
-		return Finding{Class: ClassMalformed, Reason: said + redirectTarget(answer), Next: "check " + h.System + " and " + h.Credentials}
+		return Finding{Class: ClassMalformed, Reason: said + redirectTarget(answer), Next: "check " + h.both()}
 	}
 	return Misconfigured("check "+h.System+" and "+h.check(), "%s", said)
 }

@@ -111,7 +111,7 @@ func (c *Client) page(ctx context.Context, a *Authorization, request httpclient.
 		if IsWebPage(answer.Body) {
 			what = ErrWebPage.Error()
 		}
-		return nil, Finding{Class: ClassMalformed, Reason: fmt.Sprintf("%s %s answered with %s", request.Method, httpclient.Address(request.URL), what), Next: "check " + h.System + " and " + h.Credentials}
+		return nil, Finding{Class: ClassMalformed, Reason: fmt.Sprintf("%s %s answered with %s", request.Method, httpclient.Address(request.URL), what), Next: "check " + h.both()}
 	}
 	return answer, Finding{}
 }
