@@ -115,12 +115,15 @@ func (c *Cache) Put(key string, result []byte) {
 	}
 }
 
+// pruned is a file whose time says when Prune looked last.
+const pruned = "pruned"
+
 // Prune removes what nobody has asked for in a month. It looks at most once a day.
 func (c *Cache) Prune() {
 	if c == nil {
 		return
 	}
-	stamp, now := filepath.Join(c.dir, "pruned"), time.Now()
+	stamp, now := filepath.Join(c.dir, pruned), time.Now()
 	info, err := os.Stat(stamp)
 	if err == nil && now.Sub(info.ModTime()) < 24*time.Hour {
 		return
@@ -128,13 +131,18 @@ func (c *Cache) Prune() {
 	if _, err := os.Stat(c.dir); err != nil || os.WriteFile(stamp, nil, 0o600) != nil {
 		return
 	}
+	root, err := os.OpenRoot(c.dir)
+	if err != nil {
+		return
+	}
+	defer func() { _ = root.Close() }()
 	// What cannot be removed is tried again tomorrow.
-	_ = filepath.WalkDir(c.dir, func(name string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || name == stamp {
+	_ = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() || name == pruned {
 			return nil //nolint:nilerr // somebody else removes, too
 		}
 		if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > keep {
-			_ = os.Remove(name)
+			_ = root.Remove(name)
 		}
 		return nil
 	})
