@@ -66,6 +66,7 @@ type addonContext struct {
 	chart      func() (Chart, error)
 	definition func() (*connector.Definition, error)
 	events     func() *eventContext
+	xref       func() *xref
 }
 
 // planContext is what rules about one plan see.
@@ -85,6 +86,7 @@ type planContext struct {
 
 // archiveContext is what rules about the archive itself see.
 type archiveContext struct {
+	data    []byte
 	entries []addon.ArchiveEntry
 	err     error
 }
@@ -126,7 +128,7 @@ func newFromPath(options Options, file string) (*addonContext, error) {
 		return nil, err
 	}
 	c.name = strings.TrimSuffix(filepath.Base(file), addon.ArchiveSuffix)
-	c.archive = &archiveContext{}
+	c.archive = &archiveContext{data: data}
 	c.archive.entries, c.archive.err = addon.ListArchive(bytes.NewReader(data), addon.DefaultLimits())
 	c.tree, c.readErr = addon.ReadArchive(bytes.NewReader(data), addon.DefaultLimits())
 	c.prepare()
@@ -150,6 +152,7 @@ func (c *addonContext) prepare() {
 		}
 		return c.parsed.Definition()
 	})
+	c.xref = sync.OnceValue(func() *xref { return readXref(c) })
 	c.events = sync.OnceValue(func() *eventContext { return readEvents(c) })
 	dirs, _ := c.tree.Entries(addon.PlansDir)
 	for _, dir := range dirs {

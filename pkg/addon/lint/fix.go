@@ -31,6 +31,9 @@ func Fix(repo *addon.Repository, names []string) ([]string, error) {
 		for _, c := range changes {
 			f.changed = append(f.changed, c.Path)
 		}
+		if err := f.versions(name); err != nil {
+			return f.changed, err
+		}
 		if err := f.parameters(repo, name); err != nil {
 			return f.changed, err
 		}
@@ -41,6 +44,24 @@ func Fix(repo *addon.Repository, names []string) ([]string, error) {
 	}
 	written, err := repo.WriteIndexes(addons)
 	return append(f.changed, written...), err
+}
+
+// versions writes the version of an add-on's directory into its meta.yaml and into the chart.
+func (f *fixer) versions(name string) error {
+	key, version, err := addon.SplitName(name)
+	if err != nil {
+		return nil
+	}
+	files := []string{path.Join(addon.AddonsDir, name, addon.MetaFile), path.Join(addon.ChartsDir, key, chartFile)}
+	for _, file := range files {
+		if _, err := f.root.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := f.write(file, func(is []byte) ([]byte, error) { return withText(is, "version", version), nil }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type fixer struct {

@@ -56,7 +56,7 @@ func TestAValidRepositoryIsClean(t *testing.T) {
 }
 
 // Each fixture breaks one thing. Its first line names the one rule that must say so, and nothing else
-// may. After it stands what is put right before: "link" the links, "index" the indexes. What a rule calls
+// may. After it stands what is put right before: "link" the links, "index" the indexes, "fix" all that Fix can. What a rule calls
 // fixable is repaired by Fix.
 func TestEachFixtureTriggersExactlyItsRule(t *testing.T) {
 	t.Parallel()
@@ -80,6 +80,10 @@ func TestEachFixtureTriggersExactlyItsRule(t *testing.T) {
 			addontest.Extract(t, repo.Dir(), archive)
 			if slices.Contains(words, "link") {
 				_, err := repo.Link(addontest.Name)
+				require.NoError(t, err)
+			}
+			if slices.Contains(words, "fix") {
+				_, err := lint.Fix(repo, []string{addontest.Name})
 				require.NoError(t, err)
 			}
 			if slices.Contains(words, "index") {
@@ -187,7 +191,28 @@ func archives(t testing.TB) []archiveFixture {
 		{"TGZ005", "with times", repack(t, a, func(h *tar.Header) bool { h.ModTime = time.Unix(1_000_000_000, 0); return true })},
 		{"TGZ005", "with owners", repack(t, a, func(h *tar.Header) bool { h.Uid, h.Uname = 1000, "me"; return true })},
 		{"ADD001", "damaged", packed[:len(packed)-200]},
+		{"REP003", "unpacked on its way", gunzip(t, packed)},
+		{"REP003", "compressed twice", gzipped(t, packed)},
 	}
+}
+
+func gunzip(t testing.TB, data []byte) []byte {
+	t.Helper()
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	require.NoError(t, err)
+	out, err := io.ReadAll(r)
+	require.NoError(t, err)
+	return out
+}
+
+func gzipped(t testing.TB, data []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, err := w.Write(data)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return out.Bytes()
 }
 
 // repack packs the add-on again with changed headers; entries for which change is false are left out.

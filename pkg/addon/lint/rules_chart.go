@@ -236,7 +236,7 @@ func chartRules() []Rule {
 			},
 		},
 		{
-			ID: "CHT015", Severity: Warning, Suite: SuiteChart,
+			ID: "CHT015", Severity: Warning, Suite: SuiteChart, Fixable: true,
 			Summary: "add-on and chart have the same version",
 			Effect:  "an index that serves Helm Broker and Helm shows two versions of one thing",
 			Next:    "raise both together",

@@ -97,8 +97,8 @@ func indexRules() []Rule {
 			}),
 		},
 		{
-			ID: "IDX005", Severity: Warning, Suite: SuiteLoad, Fixable: true, Next: write,
-			Summary: "the name of an entry is the last part of its key",
+			ID: "IDX002", Severity: Error, Suite: SuiteLoad, Fixable: true, Next: write,
+			Summary: "the name of an entry is the last part of its key, which is what the broker goes by",
 			Effect:  "people and tools see another name than the broker",
 			repository: eachListed(func(_ *repository, l listed) string {
 				if l.name != path.Base(l.key) {

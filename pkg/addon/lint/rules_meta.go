@@ -16,6 +16,9 @@ import (
 
 var (
 	uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+	// oncePerCluster is a promise that provisionOnlyOnce does not keep.
+	oncePerCluster = regexp.MustCompile(`(?i)\b(once|only one instance|one instance|a single instance)\s+(per|in the|in a|in each|for the|for each)\s+cluster\b`)
+
 	namePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 )
 
@@ -30,8 +33,8 @@ func metaRules() []Rule {
 		},
 		{
 			ID: "MET002", Severity: Error, Suite: SuiteLoad,
-			Summary: "the version is one of three numbers, equal to the directory's",
-			Effect:  "the broker shows another version than the one that was asked for, or loads nothing",
+			Summary: "the version is one of three numbers",
+			Effect:  "the broker shows 1.0.0 where 1.0 was asked for, or loads nothing",
 			Next:    "write the version of the directory, such as 1.2.3",
 			addon: func(c *addonContext) []problem {
 				version := c.meta.text("version")
@@ -40,6 +43,19 @@ func metaRules() []Rule {
 				}
 				if _, err := semver.StrictNewVersion(version); err != nil {
 					return []problem{c.meta.problem([]string{"version"}, "version %q is not one of three numbers", version)}
+				}
+				return nil
+			},
+		},
+		{
+			ID: "IDX005", Severity: Warning, Suite: SuiteLoad, Fixable: true,
+			Summary: "the version in meta.yaml is that of the directory, which the index names",
+			Effect:  "the broker shows another version than the one that was asked for",
+			Next:    "write the version of the directory; addonctl bump changes both",
+			addon: func(c *addonContext) []problem {
+				version := c.meta.text("version")
+				if _, err := semver.StrictNewVersion(version); err != nil {
+					return nil
 				}
 				if _, dir, err := addon.SplitName(c.name); err == nil && dir != version {
 					return []problem{c.meta.problem([]string{"version"}, "version %s is not that of the directory, %s", version, dir)}
@@ -207,6 +223,52 @@ func metaRules() []Rule {
 			Effect:     "the broker refuses the whole configuration, and drops add-ons that worked before",
 			Next:       "make a new UUID for the one that is not in use yet",
 			repository: func(r *repository) []problem { return append(sameInRepository(r, "id"), samePlanIDs(r)...) },
+		},
+		{
+			ID: "MET014", Severity: Info, Suite: SuiteOSB,
+			Summary: "bindingsRetrievable is left out",
+			Effect:  "the broker says true whatever it is",
+			Next:    "remove it",
+			addon: func(c *addonContext) []problem {
+				if c.meta.at("bindingsRetrievable") != nil {
+					return []problem{c.meta.problem([]string{"bindingsRetrievable"}, "bindingsRetrievable is not read")}
+				}
+				return nil
+			},
+		},
+		{
+			ID: "MET016", Severity: Warning, Suite: SuiteOSB,
+			Summary: "nobody is told that provisionOnlyOnce means once in a cluster",
+			Effect:  "it means once in a namespace: a second instance in another one is made, and meets the names of the first",
+			Next:    "say that it holds for the namespace",
+			addon: func(c *addonContext) []problem {
+				if c.meta.text("provisionOnlyOnce") != "true" {
+					return nil
+				}
+				var problems []problem
+				for _, f := range c.tree.Files() {
+					name := f.Path
+					if base := path.Base(name); base != addon.MetaFile && !isDocument(name) {
+						continue
+					}
+					if at := oncePerCluster.FindIndex(f.Data); at != nil {
+						problems = append(problems, problem{path: name, line: strings.Count(string(f.Data[:at[0]]), "\n") + 1, message: "provisionOnlyOnce holds for a namespace, not for the cluster"})
+					}
+				}
+				return problems
+			},
+		},
+		{
+			ID: "MET018", Severity: Warning, Suite: SuiteSecurity,
+			Summary: "an icon in a data URL is a small, well-formed SVG or a PNG, without scripts and references to elsewhere",
+			Effect:  "the catalog shows a broken picture, or runs and loads what it should not",
+			Next:    "export a plain SVG of at most 32 KiB",
+			addon: func(c *addonContext) []problem {
+				if what := wrongIcon(c.meta.text("imageURL")); what != "" {
+					return []problem{c.meta.problem([]string{"imageURL"}, "the icon %s", what)}
+				}
+				return nil
+			},
 		},
 		{
 			ID: "MET015", Severity: Warning, Suite: SuiteOSB,
