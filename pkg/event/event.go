@@ -56,7 +56,10 @@ func (e Event) ContentType() string {
 
 // IsJSON says whether Data is a JSON document, by its media type.
 func (e Event) IsJSON() bool {
-	media, _, _ := strings.Cut(e.ContentType(), ";")
+	if e.DataContentType == "" || e.DataContentType == "application/json" {
+		return true
+	}
+	media, _, _ := strings.Cut(e.DataContentType, ";")
 	media = strings.ToLower(strings.TrimSpace(media))
 	return media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json")
 }
