@@ -39,9 +39,9 @@ func TestAddressesThatItDoesNotTake(t *testing.T) {
 	for raw, want := range map[string]string{
 		"":                                      "is empty",
 		"https://h/a b.yaml":                    "white space",
-		"file:///srv/index.yaml":                `does not fetch by "file"`,
-		"gcs::https://h/b//index.yaml":          `does not fetch by "gcs"`,
-		"index.yaml":                            "does not fetch by",
+		"file:///srv/index.yaml":                `fetches by "file"`,
+		"gcs::https://h/b//index.yaml":          `fetches by "gcs"`,
+		"index.yaml":                            "fetches by",
 		"https:///index.yaml":                   "names no host",
 		"https://h/repo.git":                    "write git::https://h/repo.git//addons/index.yaml?ref=main",
 		"https://h/":                            "write the index too",
