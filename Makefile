@@ -114,7 +114,7 @@ cluster-check: $(CLUSTER) ## Start, break and stop it, and compare the machine w
 
 .PHONY: e2e
 e2e: $(CLUSTER) ## The suite that needs a real cluster: that of cluster-up, or of KUBECONFIG
-	@scripts/e2e.sh
+	@scripts/e2e.sh $(E2EFLAGS)
 
 .PHONY: clean
 clean: ## Remove bin/ and dist/

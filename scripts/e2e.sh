@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the suite that needs a real cluster: that of make cluster-up, or of KUBECONFIG, which then needs a registry to take the
-# images from (E2E_REGISTRY=registry.example.com/team). Arguments go to go test.
+# images from (E2E_REGISTRY=registry.example.com/team). Arguments go to go test. E2E_CONNECTORS=c4c,marketing takes only these,
+# E2E_PLANS=default,production breaks only these, E2E_REPORT=FILE keeps the table of what was measured.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cluster=$PWD/bin/cluster
@@ -43,7 +44,10 @@ fi
 go build -trimpath -o "$work/addonctl" ./cmd/addonctl
 rm -rf "$work/dist" && "$work/addonctl" build --out "$work/dist" >/dev/null
 
-if ! go test -tags e2e -count=1 -timeout 30m "$@" ./test/e2e; then
+[ -z "${E2E_REPORT:-}" ] || export E2E_REPORT=$(realpath -m "$E2E_REPORT")
+if ! go test -tags e2e -count=1 -timeout 40m "$@" ./test/e2e 2>&1 | tee "$work/output"; then
+	printf '\ne2e: the first cause:\n' >&2
+	grep -m 1 -B 4 -A 12 -E '^\s+Error:|^panic:|FAIL.*build failed' "$work/output" >&2 || true
 	if [ "$own" != 0 ]; then
 		rm -rf "$work/logs" && $cluster logs "$work/logs"
 		echo "e2e: logs of components and pods: $work/logs" >&2

@@ -49,9 +49,16 @@ type suite struct {
 	zones    map[string]string
 }
 
-// newSuite installs Kyma's resource definitions and its simulated parts, and waits until they run.
+// shared is the suite of all tests, once one of them has made it.
+var shared *suite
+
+// newSuite installs Kyma's resource definitions and its simulated parts, and waits until they run. The tests of a run
+// share them.
 func newSuite(t *testing.T) *suite {
 	t.Helper()
+	if shared != nil {
+		return shared
+	}
 	program, err := filepath.Abs(filepath.Join(root, "bin/cluster"))
 	require.NoError(t, err)
 	s := &suite{program: program, registry: os.Getenv("E2E_REGISTRY"), zones: map[string]string{}}
@@ -65,12 +72,13 @@ func newSuite(t *testing.T) *suite {
 	for _, n := range []string{"kyma-system", "istio-system", systemsSpace} {
 		s.namespace(t, n, nil)
 	}
-	s.certificate(t, "istio-system", "*."+clusterDomain)
+	s.certificate(t, "istio-system", "tls", "*."+clusterDomain)
 	s.apply(t, s.manifest(t, "kyma.yaml", map[string]any{"Registry": s.registry, "Tag": tag}))
 	for _, d := range []string{"kyma-system/nats", "kyma-system/eventing-publisher-proxy", "istio-system/istio-ingressgateway"} {
 		s.rollout(t, d)
 	}
 	s.zones[clusterDomain] = s.address(t, "istio-system", "istio-ingressgateway")
+	shared = s
 	return s
 }
 
@@ -198,8 +206,8 @@ func (s *suite) authority() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.ca.Raw}))
 }
 
-// certificate puts a certificate for hosts into the Secret "tls" of a namespace.
-func (s *suite) certificate(t *testing.T, namespace string, hosts ...string) {
+// certificate puts a certificate for hosts into a Secret.
+func (s *suite) certificate(t *testing.T, namespace, name string, hosts ...string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -211,7 +219,7 @@ func (s *suite) certificate(t *testing.T, namespace string, hosts ...string) {
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	require.NoError(t, err)
 	s.applyObject(t, map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "tls", "namespace": namespace},
+		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": name, "namespace": namespace},
 		"stringData": map[string]string{
 			"tls.crt": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
 			"tls.key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})),

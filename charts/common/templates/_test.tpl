@@ -36,6 +36,8 @@ metadata:
   labels: {{- include "common.labels" (list $c "test") | nindent 4 }}
     {{- $inject | nindent 4 }}
   annotations: {{- include "common.hook" (list $c "test" 0 true) | nindent 4 }}
+    # helm test prints what the pod says (Helm 3.18), before it removes it.
+    helm.sh/hook-output-log-policy: hook-succeeded,hook-failed
     {{- $inject | nindent 4 }}
     sidecar.istio.io/nativeSidecar: "true"
     {{- with include "common.seccompAnnotation" $c }}

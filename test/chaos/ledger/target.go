@@ -148,6 +148,14 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Note enters an arrival that came by other means than this target's own address.
+func (t *Target) Note(id string, a Arrival) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.arrivals[id] = append(t.arrivals[id], &a)
+	t.order = append(t.order, id)
+}
+
 // reset makes the other side's connection fail.
 func reset(w http.ResponseWriter) {
 	hijacker, ok := w.(http.Hijacker)

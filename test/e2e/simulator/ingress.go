@@ -28,6 +28,7 @@ func newIngress() (public, control http.Handler, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	config.QPS = -1 // each request asks for the rules, and is no slower for that
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, nil, err

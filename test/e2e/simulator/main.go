@@ -3,6 +3,7 @@
 //	simulator publisher   Kyma's event publisher, with a real JetStream behind it
 //	simulator system      an external system, with its API and what sends its events
 //	simulator ingress     the cluster's entrance: takes hosts from APIRules and passes requests to their Services
+//	simulator load        many systems that send at the same time, and the books of what they sent
 //
 // Each has a second port, for the tests: what arrived, what goes wrong, what happens next.
 package main
@@ -38,7 +39,7 @@ type options struct {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("want a command: publisher, system or ingress")
+		return errors.New("want a command: publisher, system, ingress or load")
 	}
 	var o options
 	flags := flag.NewFlagSet("simulator "+args[0], flag.ContinueOnError)
@@ -46,7 +47,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&o.control, "control", ":9000", "address that the tests use")
 	flags.StringVar(&o.cert, "cert", "", "certificate file; without one, plain HTTP")
 	flags.StringVar(&o.key, "key", "", "its key")
-	flags.StringVar(&o.nats, "nats", "", "publisher: URL of the NATS server")
+	flags.StringVar(&o.nats, "nats", "", "publisher, load: URL of the NATS server")
 	flags.StringVar(&o.system, "system", "", "system: name of the system")
 	flags.StringVar(&o.params, "params", "", "system: JSON file with the connector's parameters")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -61,8 +62,10 @@ func run(ctx context.Context, args []string) error {
 		public, control, err = newSystem(o)
 	case "ingress":
 		public, control, err = newIngress()
+	case "load":
+		public, control, err = newLoad(ctx, o)
 	default:
-		return fmt.Errorf("unknown command %q: want publisher, system or ingress", args[0])
+		return fmt.Errorf("unknown command %q: want publisher, system, ingress or load", args[0])
 	}
 	if err != nil {
 		return err

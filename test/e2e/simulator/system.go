@@ -102,8 +102,15 @@ func sending(tests *http.ServeMux, notifier simulator.Notifier) {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		if err := notifier.Fire(r.Context(), n); err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
+		types := []string{n.Type}
+		if n.Type == "" { // one of each
+			types = notifier.Types()
+		}
+		for _, n.Type = range types {
+			if err := notifier.Fire(r.Context(), n); err != nil {
+				http.Error(w, n.Type+": "+err.Error(), http.StatusBadGateway)
+				return
+			}
 		}
 	})
 }
