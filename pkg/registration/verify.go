@@ -181,7 +181,7 @@ func closed(answer *httpclient.Response, err error) string {
 	var failed *httpclient.Error
 	switch {
 	case errors.As(err, &failed) && failed.Kind == httpclient.DNS:
-		return "its name is not known here, which is outside the cluster"
+		return "its name is not known here: this is outside the cluster, or the cluster has no Application Gateway"
 	case errors.As(err, &failed) && failed.Kind == httpclient.Cut:
 		return "it closes the connection, as it does to pods without a sidecar of Istio"
 	case err == nil && answer.Status == http.StatusForbidden && (bytes.HasPrefix(answer.Body, []byte("RBAC: access denied")) || bytes.HasPrefix(answer.Body, []byte("PERMISSION_DENIED"))):
