@@ -23,6 +23,6 @@ func TestMain(m *testing.M) {
 
 const heading = `# What the end-to-end tests measured
 
-Made by ` + "`make e2e E2E_REPORT=docs/reference/e2e.md`" + ` on the cluster of ` + "`make cluster-up`" + `: see [the test cluster](../decisions/cluster.md).
+Made by ` + "`make e2e E2E_REPORT=docs/reference/e2e.md`" + ` on the cluster of ` + "`make cluster-up`" + `: see [how it is tested](../decisions/e2e.md).
 
 `

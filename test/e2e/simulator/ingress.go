@@ -35,7 +35,7 @@ func newIngress() (public, control http.Handler, err error) {
 	}
 	i := &ingress{rules: client.Resource(schema.GroupVersionResource{Group: "gateway.kyma-project.io", Version: "v2", Resource: "apirules"})}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 256
+	transport.DisableKeepAlives = true // each request may meet another pod, as behind Envoy
 	proxy := &httputil.ReverseProxy{
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
