@@ -58,7 +58,7 @@ func TestGitOps(t *testing.T) {
 		assert.Equal(t, uids, s.kubectl(t, "-n", r.namespace, "get", "jobs,pods,secrets", "-o", "jsonpath={.items[*].metadata.uid}"), "nothing was made anew")
 	}
 	r.connect(t)
-	r.fire(t)
+	y.fire(t, r)
 
 	r.form["basic_user"] = y.params["basic_user"]
 	more["gateway"] = map[string]any{"replicas": 2}

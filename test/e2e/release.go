@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -295,30 +296,48 @@ func (r *release) connect(t *testing.T) {
 	r.s.proxied(t, systemsSpace, r.system.name, "/connect", c, nil)
 }
 
-// fire lets the system send one event of each type, and returns how many arrived in JetStream for the Application.
-func (r *release) fire(t *testing.T) (arrived int) {
+// fire lets the system send one event of each type, and returns how many arrived in JetStream: everything that it sent,
+// and something for each of the releases that it sends to.
+func (y *system) fire(t *testing.T, releases ...*release) (arrived int) {
 	t.Helper()
+	s := releases[0].s
 	var types []string
-	r.s.proxied(t, systemsSpace, r.system.name, "/types", nil, &types)
+	s.proxied(t, systemsSpace, y.name, "/types", nil, &types)
 	require.NotEmpty(t, types)
-	before := last(r.s.messages(t, 0))
-	r.s.proxied(t, systemsSpace, r.system.name, "/fire", map[string]any{}, nil)
-	var open []simulator.Outbound
+	before, sent := last(s.messages(t, 0)), len(s.monitor(t, y))
+	s.proxied(t, systemsSpace, y.name, "/fire", map[string]any{}, nil)
 	eventually(t, time.Minute, func() string {
-		r.s.proxied(t, systemsSpace, r.system.name, "/monitor", nil, &open)
-		open = slices.DeleteFunc(open, func(o simulator.Outbound) bool { return o.State == simulator.Delivered })
+		news := s.monitor(t, y)[sent:]
+		open := slices.DeleteFunc(slices.Clone(news), func(o simulator.Outbound) bool { return o.State == simulator.Delivered })
+		counts := map[string]int{}
 		arrived = 0
-		for _, m := range r.s.messages(t, before) {
-			if m.Event.Source == r.application() {
+		for _, r := range releases {
+			counts[r.application()] = 0
+		}
+		for _, m := range s.messages(t, before) {
+			if _, known := counts[m.Event.Source]; known {
+				counts[m.Event.Source]++
 				arrived++
 			}
 		}
-		if len(open) > 0 || arrived < len(types) {
-			return strings.Join([]string{"events sent:", text(len(types)), "in JetStream:", text(arrived), "not delivered:", text(open)}, " ")
+		for application, n := range counts {
+			if n == 0 {
+				return "nothing in JetStream for the Application " + application
+			}
+		}
+		if len(open) > 0 || len(news) < len(types) || arrived < len(news) {
+			return fmt.Sprintf("types: %d, sent: %d, in JetStream: %d, not delivered: %s", len(types), len(news), arrived, text(open))
 		}
 		return ""
 	})
 	return arrived
+}
+
+// monitor lists what a system has sent.
+func (s *suite) monitor(t *testing.T, y *system) (list []simulator.Outbound) {
+	t.Helper()
+	s.proxied(t, systemsSpace, y.name, "/monitor", nil, &list)
+	return list
 }
 
 func text(v any) string {
