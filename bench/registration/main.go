@@ -75,7 +75,7 @@ func run(o options) error {
 		"## Registration", machine,
 		fmt.Sprintf("`registration-job apply --parallel %d` as a child process, from its start to its end. Each call to the system and to Kyma takes %s. "+
 			"*Serial* makes the same calls one after the other, with nothing between. *Ideal* is %s for every %d probes begun, plus the writes that the backend forces to be serial: one for all with the "+
-			"Application resource, one for each API with the Application Registry, and one more where a state and a status are kept, which tell of those. Rounds alternate.", parallel, latency, latency, parallel),
+			"Application resource, one for each API with the Application Registry, and one more where a state and a status are kept, which tell of those. Rounds alternate, after one that is not counted.", parallel, report.Time(latency), report.Time(latency), parallel),
 		speed,
 		"A second run, with nothing changed:", again,
 		fmt.Sprintf("Peak resident memory of the process, Application resource; target %d MiB:", maxMemory), memory,
@@ -152,7 +152,7 @@ func measureSpeed(o options) (speed, again string, err error) {
 			var serial, ours, unchanged report.Spread
 			var calls []call
 			var last outcome
-			for round := range rounds {
+			for round := range rounds + 1 {
 				w, err := newWorld(s)
 				if err != nil {
 					return "", "", err
@@ -165,13 +165,16 @@ func measureSpeed(o options) (speed, again string, err error) {
 				if err != nil {
 					return "", "", fmt.Errorf("%s, %d APIs: %w", backend, apis, err)
 				}
+				if round == 0 {
+					continue // to warm up
+				}
 				ours, unchanged, calls = append(ours, made.took), append(unchanged, last.took), made.calls
 				took, err := inARow(len(calls))
 				if err != nil {
 					return "", "", err
 				}
 				serial = append(serial, took)
-				progress("%s, %d APIs, round %d: apply %s, serial %s", backend, apis, round+1, report.Time(made.took), report.Time(took))
+				progress("%s, %d APIs, round %d: apply %s, serial %s", backend, apis, round, report.Time(made.took), report.Time(took))
 			}
 			forced := 1
 			if backend == registry {
