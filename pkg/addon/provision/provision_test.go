@@ -53,6 +53,7 @@ func TestRenderDoesWhatTheBrokerDoes(t *testing.T) {
 		kinds = append(kinds, m.Kind+" "+m.Name)
 	}
 	assert.Equal(t, []string{
+		"NetworkPolicy hb-demo-c-defaul-" + instance + "-gateway",
 		"Secret hb-demo-c-defaul-" + instance + "-credentials",
 		"ConfigMap hb-demo-c-defaul-" + instance + "-config",
 		"Deployment hb-demo-c-defaul-" + instance + "-gateway",

@@ -99,7 +99,8 @@ func expected(s sample.Sample, answer sample.Answer) bool {
 	if s.Golden.Outcome == "" {
 		return answer.Status >= 200 && answer.Status < 300
 	}
-	return answer.Status == s.Golden.Status
+	// How the gateway keeps deliveries cannot be seen from here, so that either status is right.
+	return answer.Status == s.Golden.Status || answer.Status == s.Golden.StatusUnstored
 }
 
 func (o *sendOptions) prepare(c *Context) (samples []sample.Sample, d *connector.Definition, from, to *connector.Params, err error) {

@@ -101,10 +101,11 @@ func TestTryOtherNewConnectors(t *testing.T) {
 		replace []string
 		change  func(t *testing.T, addon string)
 	}{
-		"with tokens of an OAuth server": {replace: []string{auth, `{oauth2: {tokenUrl: "https://login.example.com/token", clientId: kyma, clientSecret: =param("api_key"), scopes: [read]}}`}},
+		"with tokens of an OAuth server": {replace: []string{auth, `{oauth2: {tokenUrl: "https://login.example.com/token", clientId: kyma, clientSecret: =param("api_key"), scopes: [read]}}`}, change: withScheme(`{"type": "http", "scheme": "bearer"}`)},
 		"with calls that Kyma cannot sign": {replace: []string{
 			auth, `{signed: {userKey: kyma, secret: =param("api_key")}}`,
 		}, change: func(t *testing.T, addon string) {
+			withScheme(`{"type": "mutualTLS"}`)(t, addon) // no document can describe such signatures
 			replaceIn(t, filepath.Join(addon, "../../charts/acme-connector/samples/params.yaml"), "sample-api-key-0123456789", "c2FtcGxlLWFwaS1rZXk=")
 		}},
 		"with webhooks by the registration":   {replace: []string{manual, strings.Replace(webhooks, "MODE", "static", 1) + manual}},
@@ -125,6 +126,14 @@ func TestTryOtherNewConnectors(t *testing.T) {
 			assert.Positive(t, report.Notifications.Delivered)
 			assert.Equal(t, report.Notifications.Sent, report.Notifications.Delivered)
 		})
+	}
+}
+
+// withScheme has the OpenAPI document ask for the way to sign in that the definition describes.
+func withScheme(scheme string) func(t *testing.T, addon string) {
+	return func(t *testing.T, addon string) {
+		t.Helper()
+		replaceIn(t, filepath.Join(addon, "../../charts/acme-connector/files/apis/acme.json"), `{"type": "apiKey", "in": "header", "name": "X-Acme-Key"}`, scheme)
 	}
 }
 

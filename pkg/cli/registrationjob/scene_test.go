@@ -129,8 +129,11 @@ func answers(status int, body string) http.HandlerFunc {
 	}
 }
 
-// never is an API that does not answer.
-func never(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+// never is an API that does not answer, not even to a caller who is about to give up.
+func never(_ http.ResponseWriter, r *http.Request) {
+	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
+}
 
 // serve is the system.
 func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
