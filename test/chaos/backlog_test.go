@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -14,13 +15,16 @@ import (
 // now reach it while most of the backlog still waits, and in the end everything is there.
 func TestABacklogDrainsBesideEventsOfNow(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "disk", options{args: []string{"--backlog-rate", "100"}})
+	r := newRig(t, "disk", options{args: []string{"--backlog-rate", "100", "--sink-timeout", "30s"}})
 	r.target.Behave(ledger.Behaviour{Status: http.StatusServiceUnavailable})
 	r.send(ledger.Load{Senders: r.senders(8, 0)})
 	r.acknowledged(t, 1500)
 	r.stopSending()
+	last := time.Now()
 	old := r.ledger.Count(ledger.Acknowledged)
 
+	// Only what has waited for a second is a backlog.
+	require.Eventually(t, func() bool { return time.Since(last) > 2*time.Second }, patience, 50*time.Millisecond)
 	r.target.Behave(ledger.Good())
 	require.Eventually(t, func() bool { return len(r.target.IDs()) > 0 }, patience, 1e6)
 	r.send(ledger.Load{Senders: r.senders(1, 0)})
