@@ -157,13 +157,11 @@ func (c Context) Valid() Context {
 	if len(c.Parent) != 55 { // later versions may be longer; what they add is for nobody here
 		return Context{}
 	}
-	in := c.in(context.Background())
-	if !trace.SpanContextFromContext(in).IsValid() {
+	span := trace.SpanContextFromContext(c.in(context.Background()))
+	if !span.IsValid() {
 		return Context{}
 	}
-	if trace.SpanContextFromContext(in).TraceState().Len() == 0 {
-		c.State = ""
-	}
+	c.State = span.TraceState().String() // without the white space that was around its members
 	return c
 }
 

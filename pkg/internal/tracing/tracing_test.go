@@ -82,6 +82,7 @@ func TestOnlyATraceContextIsPassedOn(t *testing.T) {
 func FuzzValid(f *testing.F) {
 	f.Add("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=1")
 	f.Add("00-x", "\r\n")
+	f.Add("00-00000000000000000000000000000001-0000000000000001-00", "\ta=0")
 	f.Fuzz(func(t *testing.T, parent, state string) {
 		valid := tracing.Context{Parent: parent, State: state}.Valid()
 		assert.Equal(t, valid, valid.Valid())
