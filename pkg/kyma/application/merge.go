@@ -265,16 +265,21 @@ func setUnused(object *unstructured.Unstructured, held, names []string) bool {
 	if slices.Equal(held, names) {
 		return false
 	}
+	setAnnotation(object, annotationUnused, names, len(names) == 0)
+	return true
+}
+
+// setAnnotation keeps names in an annotation, as JSON; without any the annotation goes.
+func setAnnotation(object *unstructured.Unstructured, annotation string, names any, none bool) {
 	annotations := object.GetAnnotations()
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	if len(names) == 0 {
-		delete(annotations, annotationUnused)
+	if none {
+		delete(annotations, annotation)
 	} else {
-		text, _ := json.Marshal(names) // a list of strings always can be marshalled
-		annotations[annotationUnused] = string(text)
+		text, _ := json.Marshal(names) // strings always can be marshalled
+		annotations[annotation] = string(text)
 	}
 	object.SetAnnotations(annotations)
-	return true
 }

@@ -121,17 +121,7 @@ func setReservations(object *unstructured.Unstructured, reserved map[string]stri
 	if maps.Equal(reservations(object), reserved) {
 		return false
 	}
-	annotations := object.GetAnnotations()
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	if len(reserved) == 0 {
-		delete(annotations, annotationReserved)
-	} else {
-		text, _ := json.Marshal(reserved) // a map of strings always can be marshalled
-		annotations[annotationReserved] = string(text)
-	}
-	object.SetAnnotations(annotations)
+	setAnnotation(object, annotationReserved, reserved, len(reserved) == 0)
 	return true
 }
 
