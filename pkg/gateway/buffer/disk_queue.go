@@ -40,6 +40,7 @@ type queue struct {
 
 	cursor    uint64 // the next record to read
 	exhausted bool   // there was nothing more to read
+	unread    bool   // the store could not be read: it is tried again
 	front     uint64 // the next record to read of those that overtake; 0: none does
 	taken     []span // what overtook, in ascending order
 	jump      bool   // what is at the front is old itself
@@ -134,6 +135,9 @@ func (q *queue) run() {
 		if len(q.waiting) > 0 && q.room() {
 			wait = min(wait, max(0, time.Until(q.waiting[0].due)))
 		}
+		if q.unread {
+			wait = min(wait, retryDelay)
+		}
 		timer.Reset(wait)
 		select {
 		case out <- item:
@@ -143,6 +147,9 @@ func (q *queue) run() {
 		case <-q.woken:
 			q.exhausted = false
 		case <-timer.C:
+			if q.unread {
+				q.unread, q.exhausted = false, false
+			}
 		case <-q.disk.stop:
 			q.drainBack()
 			return
@@ -220,14 +227,16 @@ func (q *queue) read() {
 	switch {
 	case len(q.live) > 0 || q.exhausted:
 	case q.front == 0 && len(q.records) < maxHeld:
-		q.exhausted = !q.load(q.cursor, func(seq uint64, s stored) bool {
+		more, _ := q.load(q.cursor, func(seq uint64, s stored) bool {
 			q.add(seq, s)
 			q.cursor = seq + 1
 			return true
 		})
+		q.exhausted = !more
 	case q.front > 0 && len(q.taken) < maxTaken && len(q.records) < 2*maxHeld:
 		q.jump = false
-		q.exhausted = !q.load(q.front, q.overtake)
+		more, _ := q.load(q.front, q.overtake)
+		q.exhausted = !more
 		if q.jump {
 			q.front = q.young()
 		}
@@ -296,8 +305,9 @@ func (s stored) decode(seq uint64) (*gateway.Record, error) {
 	return decodeEvents(seq, s.value)
 }
 
-// load reads a number of records from one on, as long as they are taken; false means that there are no more.
-func (q *queue) load(from uint64, take func(seq uint64, s stored) bool) (more bool) {
+// load reads a number of records from one on, as long as they are taken, and says whether there are more. Without
+// ok the store could not be read, and there may be any number of them.
+func (q *queue) load(from uint64, take func(seq uint64, s stored) bool) (more, ok bool) {
 	// First the journal, then the store: what is moved in between is in both, and not in neither.
 	recent, others := q.disk.journal.from(from, readAhead)
 	n, bytes := 0, int64(0)
@@ -323,18 +333,19 @@ func (q *queue) load(from uint64, take func(seq uint64, s stored) bool) (more bo
 		})
 		if err != nil {
 			q.disk.note(err)
-			return false
+			q.unread = true
+			return false, false
 		}
 	}
 	for _, r := range recent {
 		if more {
-			return true
+			return true, true
 		}
 		if r.seq >= from {
 			one(r.seq, stored{record: r.record, bytes: r.bytes})
 		}
 	}
-	return more || others
+	return more || others, true
 }
 
 // overtake takes a record at the front, unless one of its events has a key. It leaves what has become old
@@ -370,14 +381,14 @@ func (q *queue) follow() {
 		end = q.taken[0].from
 	}
 	reached := false
-	more := q.load(q.cursor, func(seq uint64, s stored) bool {
+	more, ok := q.load(q.cursor, func(seq uint64, s stored) bool {
 		if reached = seq >= end; !reached {
 			q.add(seq, s)
 			q.cursor = seq + 1
 		}
 		return !reached
 	})
-	if more && !reached {
+	if !ok || more && !reached { // what could not be read is not passed over
 		return
 	}
 	q.cursor = end

@@ -137,3 +137,29 @@ func TestLanesLoseAndReorderNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatCannotBeReadIsNotPassedOver: a backlog that the store does not give away at the moment stays where it
+// is, until it does.
+func TestWhatCannotBeReadIsNotPassedOver(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, err := OpenDisk(DiskOptions{Dir: dir})
+	require.NoError(t, err)
+	for i := range 5 {
+		appendAged(t, d, fmt.Sprint(i), "", time.Hour)
+	}
+	require.NoError(t, d.Close())
+	d, err = OpenDisk(DiskOptions{Dir: dir})
+	require.NoError(t, err)
+	require.NoError(t, d.Close()) // the file is not to be read any more
+
+	q := newQueue(d)
+	q.front = d.lastSeq + 1
+	q.follow()
+	assert.Equal(t, uint64(1), q.cursor)
+	assert.True(t, q.unread)
+	assert.Positive(t, q.front)
+	q.front = 0
+	q.read()
+	assert.Equal(t, uint64(1), q.cursor)
+}
