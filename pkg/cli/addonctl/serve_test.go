@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/addontest"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/testlog"
 )
 
 // serving is a running addonctl serve.
@@ -30,13 +30,13 @@ type serving struct {
 	served
 	end  context.CancelFunc
 	code chan int
-	err  *safeBuffer
+	err  *testlog.Buffer
 }
 
 func startServe(t *testing.T, args ...string) *serving {
 	t.Helper()
 	ctx, end := context.WithCancel(t.Context())
-	s := &serving{end: end, code: make(chan int, 1), err: &safeBuffer{}}
+	s := &serving{end: end, code: make(chan int, 1), err: &testlog.Buffer{}}
 	reader, writer := io.Pipe()
 	go func() {
 		code := Main(ctx, append([]string{"serve", "--listen", "127.0.0.1:0", "--output", "json"}, args...), func(string) string { return "" }, cli.Streams{Out: writer, Err: s.err})
@@ -122,24 +122,4 @@ func TestServeABuiltRepositoryByHTTPS(t *testing.T) {
 	want, _ := tree.Read(addontest.Name + ".tgz")
 	assert.Equal(t, string(want), archive)
 	s.stop(t)
-}
-
-// safeBuffer is written and read by several goroutines.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-// String returns what was written so far.
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/cli/eventgateway"
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/testlog"
 )
 
 const (
@@ -65,24 +66,6 @@ func local(name string) string {
 	return map[string]string{"KC_ALLOW_ADDRESS": "127.0.0.1,::1"}[name]
 }
 
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // run runs a command that ends by itself.
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
@@ -93,7 +76,7 @@ func runWith(t *testing.T, env map[string]string, args ...string) (code int, std
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	var out, errs buffer
+	var out, errs testlog.Buffer
 	code = eventgateway.Main(ctx, args, func(name string) string { return cmp.Or(env[name], local(name)) }, cli.Streams{Out: &out, Err: &errs})
 	return code, out.String(), errs.String()
 }
@@ -102,7 +85,7 @@ func runWith(t *testing.T, env map[string]string, args ...string) (code int, std
 type running struct {
 	public, admin string
 	relay         string // empty where the definition has none
-	logs          *buffer
+	logs          *testlog.Buffer
 	stop          func() int
 }
 
@@ -110,7 +93,7 @@ type running struct {
 func serve(t *testing.T, args ...string) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	logs := &buffer{}
+	logs := &testlog.Buffer{}
 	ended := make(chan int, 1)
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"}, args...)
 	go func() {
@@ -136,7 +119,7 @@ func spawnWith(t *testing.T, env []string, args ...string) (*running, *os.Proces
 	require.NoError(t, err)
 	cmd := exec.Command(self, append([]string{"serve", "--listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)...)
 	cmd.Env = append(append(os.Environ(), "BE_THE_GATEWAY=1", "KC_ALLOW_ADDRESS="+local("KC_ALLOW_ADDRESS")), env...)
-	r := &running{logs: &buffer{}}
+	r := &running{logs: &testlog.Buffer{}}
 	cmd.Stderr = r.logs
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })

@@ -27,6 +27,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/cli/eventgateway"
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/testlog"
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret/secrettest"
 	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
@@ -389,7 +390,7 @@ func TestRelayCheck(t *testing.T) {
 	p := newPlatform(t, nil)
 	params := p.file(t)
 	check := func(input string, args ...string) (code int, stdout, stderr string) {
-		var out, errs buffer
+		var out, errs testlog.Buffer
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		args = append([]string{"relay", "check", "--connector", cdp, "--params", params}, args...)

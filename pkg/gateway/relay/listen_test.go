@@ -22,39 +22,22 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/buffer"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/gatewaytest"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/relay"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/testlog"
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret/secrettest"
 )
-
-// logs is what was logged. It is safe for concurrent use.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // way is a relay with everything around it: what a cluster calls, and what calls the system.
 type way struct {
 	http.Handler
 	shop  *shop
 	store gateway.Store // nil where nothing is stored
-	logs  *logs
+	logs  *testlog.Buffer
 }
 
 func newWay(t *testing.T, stores bool, replace ...string) *way {
 	t.Helper()
-	w := &way{shop: newShop(t), logs: &logs{}}
+	w := &way{shop: newShop(t), logs: &testlog.Buffer{}}
 	logger := slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r := newRelay(t, w.shop, replace...)
 	gate := gateway.NewGate(5, gateway.Backoff{Base: time.Millisecond, Max: 10 * time.Millisecond, Full: 10 * time.Millisecond})
