@@ -15,10 +15,12 @@ RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs
 
 FROM scratch AS registration-job
 COPY --from=build /out/registration-job /registration-job
+ENV PATH=/
 USER 65532:65532
 ENTRYPOINT ["/registration-job"]
 
 FROM scratch AS event-gateway
 COPY --from=build /out/event-gateway /event-gateway
+ENV PATH=/
 USER 65532:65532
 ENTRYPOINT ["/event-gateway"]

@@ -67,6 +67,7 @@ func newImage(binary, arch string, m metadata) (v1.Image, error) {
 	file.Config = v1.Config{
 		User:       m.user,
 		Entrypoint: []string{"/" + m.name},
+		Env:        []string{"PATH=/"}, // so that `kubectl exec POD -- NAME` finds it
 		WorkingDir: "/",
 		Labels: map[string]string{
 			"org.opencontainers.image.title":   m.name,

@@ -93,6 +93,7 @@ func TestPushedIsWhatWasBuilt(t *testing.T) {
 	assert.Equal(t, "arm64", file.Architecture)
 	assert.Equal(t, nonRoot, file.Config.User)
 	assert.Equal(t, []string{"/hello"}, file.Config.Entrypoint)
+	assert.Contains(t, file.Config.Env, "PATH=/", "kubectl exec finds the program by its name")
 	assert.Equal(t, map[string]string{
 		"org.opencontainers.image.title":    "hello",
 		"org.opencontainers.image.version":  "1.2.3",
