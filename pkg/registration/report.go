@@ -52,9 +52,12 @@ type Report struct {
 	// APIs counts outcomes of APIs; the event catalog is not one.
 	APIs Counts `json:"apis"`
 	// Writes is the number of objects that were written or deleted, the status of this run left out.
-	Writes   int             `json:"writes"`
-	Services []ServiceReport `json:"services"`
-	Events   []EventReport   `json:"events"`
+	Writes int `json:"writes"`
+	// PlannedWrites is what Writes of a run without DryRun would be, as far as that can be known before; nil without
+	// DryRun, and for verify.
+	PlannedWrites *int            `json:"plannedWrites,omitempty"`
+	Services      []ServiceReport `json:"services"`
+	Events        []EventReport   `json:"events"`
 	// Caches is how long Kyma's gateway may go on with an old state; nil where nothing can be called.
 	Caches *CachesReport  `json:"caches,omitempty"`
 	Manual []ManualReport `json:"manual"`

@@ -387,6 +387,7 @@ func (r *run) converge(ctx context.Context) {
 		for _, step := range plan.Steps {
 			r.stepDone(step)
 		}
+		r.foresee(ctx, plan.Steps, input.After)
 		return
 	}
 	if len(plan.Steps) > 0 && !r.createMissing(ctx) {
@@ -431,10 +432,7 @@ func (r *run) written() int {
 // apply makes the changes and returns, by service id, whether each was made.
 func (r *run) apply(ctx context.Context, steps []Step) map[string]bool {
 	applied := map[string]bool{}
-	changes := make([]Change, len(steps))
-	for i, step := range steps {
-		changes[i] = step.Change
-	}
+	changes := changesOf(steps)
 	r.Log.Info("writing", "backend", r.Catalog.Name(), "changes", len(changes))
 	// Without changes too: the Catalog then ends what an interrupted run has begun.
 	errs := r.Catalog.Apply(ctx, changes)
@@ -456,6 +454,38 @@ func (r *run) apply(ctx context.Context, steps []Step) map[string]bool {
 		}
 	}
 	return applied
+}
+
+func changesOf(steps []Step) []Change {
+	changes := make([]Change, len(steps))
+	for i, step := range steps {
+		changes[i] = step.Change
+	}
+	return changes
+}
+
+// foresee counts what the steps would write.
+func (r *run) foresee(ctx context.Context, steps []Step, after map[string]string) {
+	planned, changes := len(steps), changesOf(steps)
+	if foreseer, can := r.Catalog.(WriteForeseer); can {
+		count, err := foreseer.ForeseeWrites(ctx, changes)
+		if err != nil {
+			r.note("the number of planned writes is that of the changes, because it cannot be found out more exactly: %v", err)
+		} else {
+			planned = count
+		}
+	}
+	if r.kyma.missing && len(steps) > 0 {
+		planned++
+	}
+	applied := map[string]bool{}
+	for _, step := range steps {
+		applied[step.id()] = true
+	}
+	if _, changed := r.nextState(after, applied); changed {
+		planned++
+	}
+	r.report.PlannedWrites = &planned
 }
 
 // id is that of the service which the step changes.
@@ -506,12 +536,24 @@ func explain(err error) (what, next string, class Class) {
 	return err.Error(), "run it again", ClassWrite
 }
 
-// saveState keeps the digests of what was applied. A service of which it is unknown whether it was written
-// loses its digest, so that the next run writes it again; so does one that is not registered any more.
+// saveState keeps the digests of what was applied.
 func (r *run) saveState(ctx context.Context, after map[string]string, applied map[string]bool) {
+	state, changed := r.nextState(after, applied)
+	if !changed {
+		return
+	}
+	r.report.Writes++
+	if err := r.State.Save(ctx, state); err != nil {
+		r.report.StateNotSaved(err)
+	}
+}
+
+// nextState is the state after changes, and says whether it differs. A service of which it is unknown whether it was
+// written loses its digest, so that the next run writes it again; so does one that is not registered any more.
+func (r *run) nextState(after map[string]string, applied map[string]bool) (next StateData, changed bool) {
 	state, before := r.kyma.state, r.kyma.before
 	if r.State == nil || before == nil {
-		return
+		return state, false
 	}
 	registered := r.registered()
 	digests := maps.Clone(before)
@@ -524,13 +566,10 @@ func (r *run) saveState(ctx context.Context, after map[string]string, applied ma
 		}
 	}
 	if maps.Equal(digests, state.Digests) || (len(digests) == 0 && len(state.Digests) == 0) {
-		return
+		return state, false
 	}
 	state.Digests = digests
-	r.report.Writes++
-	if err := r.State.Save(ctx, state); err != nil {
-		r.report.StateNotSaved(err)
-	}
+	return state, true
 }
 
 // registered are the ids, as this program makes them, of the services that are there after the changes. A Catalog

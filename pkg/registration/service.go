@@ -150,6 +150,12 @@ type WriteCounter interface {
 	Writes() int
 }
 
+// WriteForeseer is what a Catalog may implement too: it knows, without writing, how many objects Apply would make,
+// change or delete. Of any other Catalog, each change is one. An Application that does not exist yet is empty.
+type WriteForeseer interface {
+	ForeseeWrites(ctx context.Context, changes []Change) (int, error)
+}
+
 // Detection is one thing that was found out about the cluster, and why it is believed.
 type Detection struct {
 	What  string `json:"what"`

@@ -58,6 +58,9 @@ func (r *Report) Summary() string {
 	if r.Error != "" {
 		return r.state()
 	}
+	if r.PlannedWrites != nil {
+		return fmt.Sprintf("planned: %s; planned writes: %d (nothing was written)", r.state(), *r.PlannedWrites)
+	}
 	return fmt.Sprintf("%s; writes: %d", r.state(), r.Writes)
 }
 

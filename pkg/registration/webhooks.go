@@ -7,6 +7,9 @@ type WebhooksReport struct {
 	Writes int             `json:"writes"`
 	Items  []WebhookReport `json:"items"`
 	Notes  []string        `json:"notes"`
+
+	// Planned is what Writes would be without a dry run.
+	Planned int `json:"-"`
 }
 
 // WebhookReport is what became of one webhook, or of a section of the definition as a whole.
@@ -50,6 +53,9 @@ func (r *Report) AddWebhooks(w *WebhooksReport) {
 	r.Webhooks.Items = append(r.Webhooks.Items, w.Items...)
 	r.Webhooks.Notes = append(r.Webhooks.Notes, w.Notes...)
 	r.Writes += w.Writes
+	if r.PlannedWrites != nil {
+		*r.PlannedWrites += w.Planned
+	}
 	r.Notes = append(r.Notes, w.Notes...)
 	r.count()
 }

@@ -54,6 +54,7 @@ func joined(topics []string) string { return strings.Join(topics, ",") }
 
 // foresee reports steps that are not made: as they would be, or as what is missing.
 func (s *section) foresee(plan Plan) {
+	s.report.Planned += s.plannedWrites(plan.Steps)
 	for _, step := range plan.Steps {
 		if step.Wanted == nil {
 			outcome := registration.OutcomeDeleted
@@ -80,6 +81,36 @@ func (s *section) foresee(plan Plan) {
 			row.Reason = "not registered as it should be: " + step.Reason
 		}
 	}
+}
+
+// plannedWrites is the number of webhooks that apply would make, change and delete, and how often it would keep the
+// state.
+func (s *section) plannedWrites(steps []Step) (writes int) {
+	made, removals, forgotten := 0, 0, 0
+	for _, step := range steps {
+		switch step.Action {
+		case Create, Update:
+			made++
+		case Delete:
+			removals, forgotten = removals+len(step.Old), forgotten+1
+		default:
+			made, removals = made+1, removals+len(step.Old)
+		}
+	}
+	writes = made + removals
+	if !s.known {
+		return writes
+	}
+	if made > 0 && !slices.Contains(s.state.Callbacks, s.callback.shown) {
+		writes++ // announced
+	}
+	if made > 0 {
+		writes++ // before something is removed, or at the end
+	}
+	if forgotten > 0 {
+		writes++
+	}
+	return writes
 }
 
 func outcomeOf(step Step) registration.Outcome {

@@ -57,6 +57,7 @@ var (
 	_ registration.Catalog          = (*Catalog)(nil)
 	_ registration.ApplicationOwner = (*Catalog)(nil)
 	_ registration.Preparer         = (*Catalog)(nil)
+	_ registration.WriteForeseer    = (*Catalog)(nil)
 )
 
 // New returns a Catalog. It makes no call. The error is a *registration.ConfigError.

@@ -43,20 +43,25 @@ func (o *Owner) CreateApplication(ctx context.Context) error {
 		if current != nil {
 			return nil, nil
 		}
-		object := &unstructured.Unstructured{Object: map[string]any{
-			"apiVersion": "applicationconnector.kyma-project.io/v1alpha1",
-			"kind":       "Application",
-			"spec":       map[string]any{"description": "Made by Kyma Connectors", "services": []any{}},
-		}}
-		object.SetName(o.name)
-		object.SetLabels(map[string]string{labelManagedBy: managedByUs})
-		return object, nil
+		return newApplication(o.name), nil
 	})
 	if kube.IsNotServed(err) {
 		return notServed(err)
 	}
 	o.remember(object)
 	return err
+}
+
+// newApplication is the Application that this product makes.
+func newApplication(name string) *unstructured.Unstructured {
+	object := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "applicationconnector.kyma-project.io/v1alpha1",
+		"kind":       "Application",
+		"spec":       map[string]any{"description": "Made by Kyma Connectors", "services": []any{}},
+	}}
+	object.SetName(name)
+	object.SetLabels(map[string]string{labelManagedBy: managedByUs})
+	return object
 }
 
 // remember keeps the Application as it was read or written last, nil for nothing.

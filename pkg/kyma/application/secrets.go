@@ -230,8 +230,7 @@ func (c *Catalog) writeSecret(ctx context.Context, application *unstructured.Uns
 		if !c.owns(current) {
 			return nil, &registration.ConfigError{What: ref.String() + " exists already and was not made by this installation", Next: "remove it if nothing needs it, or give the installation another name"}
 		}
-		held, err := kube.SecretData(current)
-		if err == nil && maps.Equal(held, w.data) && slices.EqualFunc(current.GetOwnerReferences(), ownedBy(application), func(a, b metav1.OwnerReference) bool { return a.UID == b.UID && a.Name == b.Name }) {
+		if holds(current, w.data, application) {
 			return nil, nil
 		}
 		changed = true
@@ -263,6 +262,8 @@ func joinNext(next, other string) string {
 func ownedBy(application *unstructured.Unstructured) []metav1.OwnerReference {
 	return []metav1.OwnerReference{{APIVersion: application.GetAPIVersion(), Kind: application.GetKind(), Name: application.GetName(), UID: application.GetUID()}}
 }
+
+func sameOwner(a, b metav1.OwnerReference) bool { return a.UID == b.UID && a.Name == b.Name }
 
 func (c *Catalog) owns(object *unstructured.Unstructured) bool {
 	return object.GetAnnotations()[annotationInstance] == c.options.Instance

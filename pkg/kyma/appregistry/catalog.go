@@ -67,6 +67,7 @@ var (
 	_ registration.Catalog         = (*Catalog)(nil)
 	_ registration.CredentialJudge = (*Catalog)(nil)
 	_ registration.WriteCounter    = (*Catalog)(nil)
+	_ registration.WriteForeseer   = (*Catalog)(nil)
 )
 
 // DefaultURL is the address of the registry for an Application from inside the cluster.
@@ -307,8 +308,7 @@ func (c *Catalog) withoutSpecification(ctx context.Context, s registration.Servi
 // update replaces a service. Where that is not possible it may be created anew instead.
 func (c *Catalog) update(ctx context.Context, s registration.Service, id string, mayCreate bool) error {
 	what := fmt.Sprintf("update %q", s.DisplayName)
-	if s.API != nil && s.API.Credentials.OAuth != nil && len(s.API.Credentials.OAuth.Headers)+len(s.API.Credentials.OAuth.Query) > 0 {
-		// The registry does not notice a change of these alone; without the credentials it forgets them.
+	if updatesTwice(s) {
 		answer, err := c.send(ctx, http.MethodPut, id, newDetails(withoutCredentials(s)))
 		if err != nil {
 			return unanswered(what, err)
@@ -333,6 +333,12 @@ func (c *Catalog) update(ctx context.Context, s registration.Service, id string,
 		return c.replace(ctx, s, id)
 	}
 	return refusal(what, answer, s.API)
+}
+
+// updatesTwice says that an update goes by way of the service without its credentials: the registry does not notice a
+// change of a token call's parameters alone; without the credentials it forgets them.
+func updatesTwice(s registration.Service) bool {
+	return s.API != nil && s.API.Credentials.OAuth != nil && len(s.API.Credentials.OAuth.Headers)+len(s.API.Credentials.OAuth.Query) > 0
 }
 
 // unreadable says that the registry works but fails at this one service: it cannot read the stored
@@ -411,6 +417,18 @@ func (c *Catalog) send(ctx context.Context, method, id string, details *details)
 		c.writes.Add(1)
 	}
 	return answer, err
+}
+
+// ForeseeWrites implements registration.WriteForeseer.
+func (c *Catalog) ForeseeWrites(_ context.Context, changes []registration.Change) (int, error) {
+	writes := 0
+	for _, change := range changes {
+		writes++
+		if change.Action == registration.Update && change.Service != nil && updatesTwice(*change.Service) {
+			writes++
+		}
+	}
+	return writes, nil
 }
 
 // Writes implements registration.WriteCounter.

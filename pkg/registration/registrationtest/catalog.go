@@ -36,6 +36,7 @@ var (
 	_ registration.Catalog          = (*Catalog)(nil)
 	_ registration.ApplicationOwner = (*Catalog)(nil)
 	_ registration.WriteCounter     = (*Catalog)(nil)
+	_ registration.WriteForeseer    = (*Catalog)(nil)
 )
 
 // Add puts in a service of somebody else.
@@ -57,6 +58,11 @@ func (c *Catalog) Writes() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.writes
+}
+
+// ForeseeWrites implements registration.WriteForeseer.
+func (c *Catalog) ForeseeWrites(_ context.Context, changes []registration.Change) (int, error) {
+	return len(changes), nil
 }
 
 // Drift makes the Catalog notice that somebody changed a service.

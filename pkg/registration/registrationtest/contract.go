@@ -64,6 +64,7 @@ func TestCatalog(t *testing.T, setUp func(t *testing.T) Harness) {
 		"another owner's service is not taken":          foreignDeletion,
 		"writes are counted":                            countsWrites,
 		"an Application of one's own":                   ownApplication,
+		"writes can be foreseen":                        foreseesWrites,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -404,6 +405,39 @@ func countsWrites(t *testing.T, h Harness) {
 	assert.Equal(t, before, counter.Writes(), "reading is no write")
 	apply(t, c, create(ExampleService(ours, "orders")))
 	assert.Greater(t, counter.Writes(), before)
+}
+
+func foreseesWrites(t *testing.T, h Harness) {
+	foresee := func(what string, changes ...registration.Change) {
+		t.Helper()
+		c := h.Catalog(ours)
+		before := c.(registration.WriteCounter).Writes()
+		list(t, c)
+		planned, err := c.(registration.WriteForeseer).ForeseeWrites(t.Context(), changes)
+		require.NoError(t, err, what)
+		assert.Equal(t, before, c.(registration.WriteCounter).Writes(), "%s: looking ahead writes nothing", what)
+		c = h.Catalog(ours)
+		before = c.(registration.WriteCounter).Writes()
+		apply(t, c, changes...)
+		assert.Equal(t, c.(registration.WriteCounter).Writes()-before, planned, what)
+	}
+	foresee("nothing")
+	desired := everyKind()
+	creations := make([]registration.Change, len(desired))
+	for i, s := range desired {
+		creations[i] = create(s)
+	}
+	foresee("creations", creations...)
+	var updates, deletions []registration.Change
+	for _, s := range desired {
+		old := find(t, h.Catalog(ours), s)
+		s.Labels = maps.Clone(s.Labels)
+		s.Labels[registration.LabelHash] = "hash-2"
+		updates = append(updates, registration.Change{Action: registration.Update, Service: &s, Registered: &old})
+		deletions = append(deletions, registration.Change{Action: registration.Delete, Registered: &old})
+	}
+	foresee("updates", updates...)
+	foresee("deletions", deletions...)
 }
 
 func ownApplication(t *testing.T, h Harness) {
