@@ -69,7 +69,7 @@ func targets(t *testing.T) []string {
 	return out
 }
 
-var made = regexp.MustCompile(`\bmake((?: +(?:[A-Za-z][\w-]*(?:=(?:"[^"]*"|[^ ;&|)"\n]*))?|--?[a-z-]+))+)`)
+var made = regexp.MustCompile(`\bmake((?: +(?:[A-Za-z][\w/-]*(?:=(?:"[^"]*"|[^ ;&|)"\n]*))?|--?[a-z-]+))+)`)
 
 // makes are the targets that a script asks make for.
 func makes(script string) []string {
