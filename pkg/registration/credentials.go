@@ -17,29 +17,30 @@ type CredentialJudge interface {
 	Refuses(c Credentials) string
 }
 
-// keepCredentials gives the API what Kyma's gateway has to add to each call, and returns what has to be said
+// keepCredentials gives the API what Kyma's gateway has to add to each call, and returns that and what has to be said
 // about it. The probe used the first way to sign in; where Kyma cannot, it gets the first one that it can.
-func (b builder) keepCredentials(api *API, p probed) (note string) {
+func (b builder) keepCredentials(api *API, p probed) (kept *system.Authorization, note string) {
 	why := b.refuses(p.auth)
 	if why == "" {
 		b.fill(api, p.auth)
-		return tokenNote(p.auth)
+		return p.auth, tokenNote(p.auth)
 	}
 	fits := func(a *system.Authorization) bool { return b.refuses(a) == "" }
 	if other := b.system.AuthorizeFirst(p.api.Auth, p.in, fits); other != nil {
 		with, err := other.With(p.api.RequestParameters, p.in)
 		if err == nil {
 			b.fill(api, with)
-			return fmt.Sprintf("%s, so that it signs in by %q instead of %q", why, other.Kind, p.auth.Kind)
+			return with, fmt.Sprintf("%s, so that it signs in by %q instead of %q", why, other.Kind, p.auth.Kind)
 		}
 	}
-	b.fill(api, withoutAuth(p.api.RequestParameters, p.in))
+	none := withoutAuth(p.api.RequestParameters, p.in)
+	b.fill(api, none)
 	note = fmt.Sprintf("%s, so that the API is registered without credentials: workloads have to sign their calls themselves", why)
 	if p.api.CSRF {
 		api.CSRFTokenURL = ""
 		note += ", and to fetch CSRF tokens"
 	}
-	return note
+	return none, note
 }
 
 // withoutAuth are the request parameters alone.

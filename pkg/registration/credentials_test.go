@@ -168,6 +168,8 @@ apis:
 		switch {
 		case r.URL.Path == "/instances" && strings.HasPrefix(authorization, "Basic "):
 			_, _ = io.WriteString(w, list)
+		case strings.HasSuffix(r.URL.Path, "/docs") && strings.Contains(authorization, "Element t0ken-of-"):
+			_, _ = io.WriteString(w, `{"swagger":"2.0"}`)
 		case r.URL.Path == "/instances/7" && strings.Contains(authorization, "Element t0ken-of-seven"):
 		case r.URL.Path == "/instances/8" && strings.Contains(authorization, "Element t0ken-of-eight"):
 		default:

@@ -39,8 +39,9 @@ type builder struct {
 	prefixed   bool            // see Options.PrefixedTypes
 }
 
-// service makes the service of an active API. The note is what has to be said about how it can be called.
-func (b builder) service(p probed) (service Service, note string, f finding) {
+// service makes the service of an active API. Kept is what Kyma's gateway signs in with, the note what has to be said
+// about how the API can be called.
+func (b builder) service(p probed) (service Service, kept *system.Authorization, note string, f finding) {
 	s := b.base(p.id, p.name, p.description)
 	api := &API{
 		Kind:       p.api.Kind,
@@ -50,12 +51,12 @@ func (b builder) service(p probed) (service Service, note string, f finding) {
 	if p.api.CSRF {
 		api.CSRFTokenURL = strings.TrimRight(p.address, "/") + "/"
 	}
-	note = b.keepCredentials(api, p)
+	kept, note = b.keepCredentials(api, p)
 	s.API = api
 	if f = b.specify(api, p); f.OK() {
 		s, f = b.finish(s)
 	}
-	return s, note, f
+	return s, kept, note, f
 }
 
 // systemSecret is the SecretName of all APIs that are called as the system says.

@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/url"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 )
 
 // FuzzDocument reads specifications and event catalogs: OpenAPI 2 and 3 and AsyncAPI, as JSON or YAML.
@@ -23,6 +26,29 @@ func FuzzDocument(f *testing.F) {
 		if err == nil && !jsonObject(document) {
 			t.Errorf("%q became %q, which is no JSON object", data, document)
 		}
+	})
+}
+
+// FuzzSpecification: a document that counts as OpenAPI in JSON is an object with the version in it.
+func FuzzSpecification(f *testing.F) {
+	f.Add([]byte(`{"openapi":"3.0.0","paths":{"/a":[1,"x",null,{}]}}`))
+	f.Add([]byte(`{"info":{"swagger":"2.0"},"x":"openapi"}`))
+	f.Add([]byte("# YAML\nswagger: '2.0'\n"))
+	f.Add([]byte("\xef\xbb\xbf<html>"))
+	f.Add([]byte(`<Edmx><DataServices><Schema><EntityContainer><EntitySet/></EntityContainer></Schema></DataServices></Edmx>`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, kind := range []connector.APIKind{connector.KindOData, connector.KindREST} {
+			_ = readSpecification(kind, bytes.NewReader(data))
+		}
+		text := strings.TrimLeft(strings.TrimPrefix(string(data), "\xef\xbb\xbf"), " \t\r\n")
+		if readSpecification(connector.KindOpenAPI, bytes.NewReader(data)) != nil || !strings.HasPrefix(text, "{") {
+			return
+		}
+		var members map[string]any
+		assert.NoError(t, json.NewDecoder(strings.NewReader(text)).Decode(&members))
+		_, openapi := members["openapi"]
+		_, swagger := members["swagger"]
+		assert.True(t, openapi || swagger, "%q", data)
 	})
 }
 

@@ -326,13 +326,15 @@ func TestSpecificationsInside(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, `apis: [
   {id: a, name: A, kind: openapi, path: /a, specification: {url: "https://169.254.169.254/latest"}},
-  {id: b, name: B, kind: openapi, path: /b, specification: {url: "https://docs.example.com/b.json"}}]`)
+  {id: b, name: B, kind: openapi, path: /b, specification: {url: '=param("system_url") + "/b.json"'}}]`)
 	guard, err := httpclient.NewGuard([]string{"127.0.0.1"}, nil)
 	require.NoError(t, err)
 	f.deps.HTTP = httpclient.New(httpclient.Options{Guard: guard, Transport: f.system.Client().Transport})
 	f.system.on("/a", answer(200, "{}"))
 	f.system.on("/b", answer(200, "{}"))
+	f.system.open("/b.json", answer(200, `{"openapi":"3.0.0"}`))
 	report := f.run(t)
+	assert.Empty(t, row(t, report, "b").Note)
 	assert.Equal(t, []string{"a failed misconfigured", "b registered"}, outcomes(report))
 	assert.Contains(t, row(t, report, "a").Reason, "169.254.169.254 is link-local")
 }

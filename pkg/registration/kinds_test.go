@@ -140,6 +140,8 @@ func TestEveryKindOfSpecification(t *testing.T) {
 			}
 			f.options.Definition = defineFiles(t, header, parts+"}]", files)
 			f.system.on("/a/", answer(200, serviceDocument))
+			f.system.on("/docs/v1", answer(200, files["apis/two.json"]))
+			f.system.open("/public.yaml", answer(200, files["apis/three.yaml"]))
 			require.Equal(t, []string{"a registered"}, outcomes(f.run(t)))
 			api := f.catalog.Entries()[0].Service.API
 			assert.EqualValues(t, tt.kind, api.Kind)

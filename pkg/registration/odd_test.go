@@ -81,6 +81,8 @@ func TestOddTokenCalls(t *testing.T) {
 					_, _ = fmt.Fprintf(w, `{"access_token":%q,"token_type":"bearer","expires_in":86399}`, token)
 				case r.URL.Path == tt.address:
 					w.WriteHeader(http.StatusBadRequest)
+				case r.Header.Get("Authorization") == "Bearer "+token && r.URL.Path == "/swagger/docs/v1":
+					_, _ = fmt.Fprint(w, `{"swagger":"2.0"}`)
 				case r.Header.Get("Authorization") == "Bearer "+token && tt.api(r):
 					_, _ = fmt.Fprint(w, `{}`)
 				default:

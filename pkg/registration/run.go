@@ -196,7 +196,7 @@ func (r *run) prepare(ctx context.Context) {
 	if r.Survey.active == nil {
 		return
 	}
-	service, _, f := r.builder.service(*r.Survey.active)
+	service, _, _, f := r.builder.service(*r.Survey.active)
 	if !f.OK() {
 		return
 	}
@@ -261,9 +261,10 @@ func (r *run) row(p *probed) {
 	var service Service
 	note := ""
 	if p.found.Class == ClassActive {
-		service, note, p.found = r.builder.service(*p)
+		var kept *system.Authorization
+		service, kept, note, p.found = r.builder.service(*p)
 		if p.found.OK() {
-			r.probes[service.ID] = verified{probed: *p, service: service}
+			r.probes[service.ID] = verified{probed: *p, service: service, kept: kept}
 		}
 	}
 	if service.ID == "" {
@@ -350,14 +351,24 @@ func (r *run) planFor(desired Desired) PlanInput {
 	}
 }
 
-// converge plans, applies and fills the outcomes.
-func (r *run) converge(ctx context.Context) {
+// plan compares what is registered with what is desired.
+func (r *run) plan() (PlanInput, Plan) {
 	input := r.planFor(r.desired)
 	if r.Verify && input.Before == nil {
-		r.note("whether credentials changed cannot be told: %s", r.kyma.without)
 		input.Before = input.After
 	}
-	plan := MakePlan(input)
+	return input, MakePlan(input)
+}
+
+// converge plans, applies and fills the outcomes.
+func (r *run) converge(ctx context.Context) {
+	if r.Verify && r.kyma.before == nil {
+		r.note("whether credentials changed cannot be told: %s", r.kyma.without)
+	}
+	input, plan := r.plan()
+	if r.checkSpecifications(ctx, plan.Steps) {
+		input, plan = r.plan()
+	}
 	for _, s := range plan.Unchanged {
 		r.outcome(s.ID, OutcomeUnchanged, "")
 		r.at(s.ID).URL = r.url(s)

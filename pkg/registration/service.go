@@ -150,6 +150,12 @@ type WriteCounter interface {
 	Writes() int
 }
 
+// SpecificationFetcher is what a Catalog may implement too, where the Kyma behind it fetches specifications itself and
+// keeps whatever it gets.
+type SpecificationFetcher interface {
+	FetchesSpecifications()
+}
+
 // WriteForeseer is what a Catalog may implement too: it knows, without writing, how many objects Apply would make,
 // change or delete. Of any other Catalog, each change is one. An Application that does not exist yet is empty.
 type WriteForeseer interface {

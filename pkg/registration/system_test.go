@@ -38,12 +38,13 @@ type external struct {
 
 	mu       sync.Mutex
 	handlers map[string]http.HandlerFunc
+	opened   map[string]http.HandlerFunc
 	calls    []string
 }
 
 func newExternal(t *testing.T) *external {
 	t.Helper()
-	s := &external{handlers: map[string]http.HandlerFunc{}}
+	s := &external{handlers: map[string]http.HandlerFunc{}, opened: map[string]http.HandlerFunc{}}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are part of the tests
 	s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
@@ -60,10 +61,14 @@ func newExternal(t *testing.T) *external {
 func (s *external) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.calls = append(s.calls, r.Method+" "+r.URL.Path)
-	handler := s.handlers[r.URL.Path]
+	handler, opened := s.handlers[r.URL.Path], s.opened[r.URL.Path]
 	s.mu.Unlock()
-	name, pass, _ := r.BasicAuth()
+	name, pass, given := r.BasicAuth()
 	switch {
+	case opened != nil && given:
+		w.WriteHeader(http.StatusTeapot)
+	case opened != nil:
+		opened(w, r)
 	case name != user || pass != password:
 		w.WriteHeader(http.StatusUnauthorized)
 	case handler == nil:
@@ -78,6 +83,13 @@ func (s *external) on(path string, handler http.HandlerFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.handlers[path] = handler
+}
+
+// open sets what a path answers to those who show no credentials; others are told off.
+func (s *external) open(path string, handler http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opened[path] = handler
 }
 
 // called is the number of requests for a path.

@@ -56,7 +56,9 @@ type CallReport struct {
 type verified struct {
 	probed
 	service Service
-	row     int // index in report.Services
+	// kept is what Kyma's gateway signs in with.
+	kept *system.Authorization
+	row  int // index in report.Services
 }
 
 // verify judges a plan that should be empty, and calls what is registered.

@@ -64,10 +64,11 @@ type Catalog struct {
 }
 
 var (
-	_ registration.Catalog         = (*Catalog)(nil)
-	_ registration.CredentialJudge = (*Catalog)(nil)
-	_ registration.WriteCounter    = (*Catalog)(nil)
-	_ registration.WriteForeseer   = (*Catalog)(nil)
+	_ registration.Catalog              = (*Catalog)(nil)
+	_ registration.CredentialJudge      = (*Catalog)(nil)
+	_ registration.SpecificationFetcher = (*Catalog)(nil)
+	_ registration.WriteCounter         = (*Catalog)(nil)
+	_ registration.WriteForeseer        = (*Catalog)(nil)
 )
 
 // DefaultURL is the address of the registry for an Application from inside the cluster.
@@ -418,6 +419,9 @@ func (c *Catalog) send(ctx context.Context, method, id string, details *details)
 	}
 	return answer, err
 }
+
+// FetchesSpecifications implements registration.SpecificationFetcher.
+func (c *Catalog) FetchesSpecifications() {}
 
 // ForeseeWrites implements registration.WriteForeseer.
 func (c *Catalog) ForeseeWrites(_ context.Context, changes []registration.Change) (int, error) {
