@@ -21,6 +21,7 @@ const (
 	ClassPolicy      Class = "policy"       // the policy leaves it as it is
 	ClassMissing     Class = "missing"      // not registered, or not as it should be (verify)
 	ClassUnwanted    Class = "unwanted"     // nobody subscribes to it
+	ClassNowhere     Class = "nowhere"      // the cluster has no place for it
 )
 
 // retryable says whether a failure of this class may go away by itself.

@@ -42,6 +42,8 @@ type Report struct {
 	// Error is what stopped the run as a whole, Next what to do about it.
 	Error string `json:"error,omitempty"`
 	Next  string `json:"next,omitempty"`
+	// NotRegistered says why nothing could be registered at all; nil where something could.
+	NotRegistered *NotRegistered `json:"notRegistered,omitempty"`
 	// DryRun says that nothing was written.
 	DryRun      bool        `json:"dryRun,omitempty"`
 	Connector   string      `json:"connector"`
@@ -70,6 +72,15 @@ type Report struct {
 
 	// class is that of Error; empty where there is none.
 	class Class
+	// eventsOnly says that the connector brings events, which need no registration; nothingToRegister that it has no
+	// API which the parameters ask for.
+	eventsOnly, nothingToRegister bool
+}
+
+// NotRegistered is why nothing could be registered, and what to do about it.
+type NotRegistered struct {
+	Reason string `json:"reason"`
+	Next   string `json:"next"`
 }
 
 // Counts counts outcomes.
@@ -150,7 +161,7 @@ const eventsKind = "events"
 // count fills APIs and OK.
 func (r *Report) count() {
 	r.APIs = Counts{}
-	r.OK = r.Error == ""
+	r.OK = r.Error == "" && (r.NotRegistered == nil || r.nothingToRegister)
 	for _, s := range r.Services {
 		if s.Outcome == OutcomeFailed {
 			r.OK = false
@@ -197,6 +208,9 @@ func (r *Report) ExitCode(failOn FailOn) int {
 	if r.Error != "" {
 		return exitCode(retryable(r.class))
 	}
+	if r.NotRegistered != nil {
+		return r.exitUnregistered(failOn)
+	}
 	var apis, events struct{ active, retryable, permanent int }
 	for _, s := range r.Services {
 		counts := &apis
@@ -234,6 +248,31 @@ func (r *Report) ExitCode(failOn FailOn) int {
 		return exitCode(false)
 	}
 	return exitCode(temporary > 0)
+}
+
+// exitUnregistered is the exit code where nothing could be registered: no failure for FailOnAll, as long as the connector
+// brings events, which work without.
+func (r *Report) exitUnregistered(failOn FailOn) int {
+	failed, temporary, standing := 0, 0, 0
+	for _, w := range r.webhooks() {
+		switch {
+		case w.Outcome != OutcomeFailed:
+			standing++
+			continue
+		case retryable(w.Class):
+			temporary++
+		}
+		failed++
+	}
+	switch {
+	case r.nothingToRegister && failed == 0:
+		return 0
+	case failOn == FailOnAll && r.eventsOnly && (failed == 0 || standing > 0):
+		return 0
+	case failOn == FailOnConfig && r.nothingToRegister && temporary == failed:
+		return 0
+	}
+	return exitCode(r.nothingToRegister && temporary > 0)
 }
 
 func exitCode(retryable bool) int {

@@ -31,6 +31,9 @@ type Options struct {
 	// how it calls; default ViaAuto.
 	Verify bool
 	Via    Via
+	// GatewayMissing says that the cluster certainly has no gateway, GatewayExpected that it should have one: with ViaAuto,
+	// nothing that is registered counts as working then.
+	GatewayMissing, GatewayExpected bool
 	// CreateApplication creates a missing Application where the Catalog can.
 	CreateApplication bool
 	// Parallel bounds the calls to the system at the same time; default 8.
@@ -156,6 +159,10 @@ func (r *run) do(ctx context.Context) {
 		return
 	}
 	r.checkAllDisabled()
+	if n, is := r.Catalog.(Nowhere); is {
+		r.nowhere(n)
+		return
+	}
 	r.converge(ctx)
 }
 

@@ -70,6 +70,9 @@ func (r *Report) state() string {
 		return "stopped: " + joinNext(r.Error, r.Next)
 	}
 	state := "APIs: " + r.APIs.text()
+	if r.NotRegistered != nil {
+		state += "; nothing is registered, because " + joinNext(r.NotRegistered.Reason, r.NotRegistered.Next)
+	}
 	if r.Webhooks != nil {
 		state += "; webhooks: " + r.Webhooks.Counts.text()
 	}

@@ -122,6 +122,17 @@ func (r *run) callOne(ctx context.Context, v verified) (call CallReport, f findi
 	if r.Via == ViaSystem || r.Gateway == nil {
 		return direct, finding{}, ""
 	}
+	if r.GatewayMissing && !r.GatewayExpected && r.Via != ViaGateway {
+		return direct, finding{}, "the cluster has no Application Gateway, so that no workload can call the APIs: what answered is the system itself. Install Kyma's Application Connector module"
+	}
+	if r.GatewayMissing {
+		call = CallReport{Via: ViaGateway, Method: through.request.Method, URL: r.report.Services[v.row].URL, FailedAt: AtGateway}
+		return call, finding{
+			Class:  ClassMissing,
+			Reason: "the system answers, but the cluster has no Application Gateway, so that no workload can call the API",
+			Next:   "look at Kyma's Application Connector module, which should bring it; --via system looks at the system alone",
+		}, ""
+	}
 	below := false
 	through.request.URL, below = throughGateway(r.report.Services[v.row].URL, v.service.API.TargetURL, through.request.URL)
 	call = CallReport{Via: ViaGateway, Method: through.request.Method, URL: httpclient.Address(through.request.URL)}

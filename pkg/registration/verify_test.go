@@ -239,3 +239,35 @@ func TestEventsWithoutASubscription(t *testing.T) {
 	report.AddSubscribed(nil, map[string]int64{"Order.Deleted.v1": 3})
 	assert.Equal(t, registration.DroppedReport{Type: "Order.Deleted.v1", Arrives: registration.ArrivesCounted, Count: 3, Subscribed: registration.SubscribedNobody}, report.Verified.Dropped[0], "what was seen comes first")
 }
+
+// TestVerifyWithoutAGateway: where it should be there, nothing works; where it may be missing, a note says what answered.
+func TestVerifyWithoutAGateway(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		expected bool
+		via      registration.Via
+		code     int
+		note     string
+	}{
+		"it should be there":                  {true, registration.ViaAuto, 1, ""},
+		"it should be there, and was chosen":  {true, registration.ViaGateway, 1, ""},
+		"it may be missing":                   {false, registration.ViaAuto, 0, "the cluster has no Application Gateway"},
+		"it may be missing, and was chosen":   {false, registration.ViaGateway, 1, ""},
+		"it should be there, and nobody asks": {true, registration.ViaSystem, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, g := verifying(t, oneAPI)
+			f.options.GatewayMissing, f.options.GatewayExpected, f.options.Via = true, tt.expected, tt.via
+			report := f.run(t)
+			assert.Empty(t, g.called)
+			assert.Equal(t, tt.code, report.ExitCode(registration.FailOnAny))
+			assert.Equal(t, tt.code == 0, report.OK)
+			assert.Contains(t, strings.Join(report.Notes, "\n"), tt.note)
+			if tt.code != 0 {
+				assert.Contains(t, row(t, report, "a").Reason, "no workload can call")
+				assert.Equal(t, registration.AtGateway, row(t, report, "a").Call.FailedAt)
+			}
+		})
+	}
+}

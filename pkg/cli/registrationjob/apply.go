@@ -104,6 +104,7 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, verifica
 	}
 	status := j.lookAtStatus(ctx, kyma.client)
 	options.Detected, options.SubscriptionVersion = kyma.found.Findings, kyma.found.SubscribeBy
+	options.GatewayMissing, options.GatewayExpected = kyma.found.GatewayMissing, kyma.found.GatewayExpected
 	options.EventPrefix, options.PrefixedTypes = kyma.found.EventPrefix, kyma.found.PrefixedTypes()
 	first := j.webhooks(ctx, options, kyma, application, subscription.BeforeAPIs)
 	deps := registration.Dependencies{Catalog: kyma.catalog, Survey: survey, HTTP: http, Log: j.log}

@@ -73,7 +73,13 @@ func (j *job) connect(ctx context.Context, name string) (*kyma, error) {
 }
 
 func (j *job) newCatalog(client *kube.Client, name string, found *detect.Result) (registration.Catalog, error) {
-	if found.Backend == detect.Application {
+	switch found.Backend {
+	case detect.None:
+		return registration.Nowhere{
+			What: "Kyma's Application Connector is not installed",
+			Next: "install the Application Connector module; the next run registers them",
+		}, nil
+	case detect.Application:
 		return application.New(application.Options{
 			Client: client, Application: name, Instance: j.instance, CredentialsNamespace: found.CredentialsNamespace,
 			Gateway: found.Gateway, Parallel: j.parallel, Logger: j.log,

@@ -71,7 +71,7 @@ type world struct {
 }
 
 // TestStories runs the scripts below testdata/stories. In a script, $SYSTEM is the system's address, $C4C the
-// definition, params.yaml has parameters (nobody.yaml an address where nobody listens); current.kubeconfig, old.kubeconfig and knative.kubeconfig are the clusters, of which
+// definition, params.yaml has parameters (nobody.yaml an address where nobody listens); current.kubeconfig, old.kubeconfig and knative.kubeconfig are the clusters, bare.kubeconfig and gateless.kubeconfig the current one without Application Connector and without its gateway, of which
 // $KUBECONFIG is the current one; $REGISTRY is the old one's Application Registry, $GATEWAY_CURRENT and $GATEWAY_OLD are Kyma's gateways, $COUNTS is an event gateway's admin port.
 func TestStories(t *testing.T) {
 	t.Parallel()
@@ -165,6 +165,17 @@ users: [{name: u, user: {}}]
 contexts: [{name: x, context: {cluster: c, user: u, namespace: shop}}]
 current-context: x
 `, api.URL))
+		if name == "current" {
+			for without, path := range map[string]string{
+				"bare":     "/apis/applicationconnector.kyma-project.io",
+				"gateless": "/api/v1/namespaces/kyma-system/services/central-application-gateway",
+			} {
+				lacking := httptest.NewServer(lacks(path, kyma.KubeAPI()))
+				env.Defer(lacking.Close)
+				w.clusters[without] = kyma
+				files[without+".kubeconfig"] = bytes.ReplaceAll(files["current.kubeconfig"], []byte(api.URL), []byte(lacking.URL))
+			}
+		}
 		gateway := httptest.NewServer(kyma.ApplicationGateway())
 		env.Defer(gateway.Close)
 		env.Setenv("GATEWAY_"+strings.ToUpper(name), gateway.URL)
@@ -197,6 +208,19 @@ current-context: x
 		}
 	}
 	return nil
+}
+
+// lacks is a cluster without what is below a path.
+func lacks(path string, cluster http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, path) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
+			return
+		}
+		cluster.ServeHTTP(w, r)
+	}
 }
 
 // connectTo is a proxy that leads every connection to one address.

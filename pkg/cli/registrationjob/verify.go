@@ -33,7 +33,8 @@ func newVerify(j *job) *cobra.Command {
 Everything has to be registered as apply would register it, and every API is called as a workload calls it: through
 Kyma's gateway, by the call that the definition probes it with. What went wrong at the gateway is told from what went
 wrong at the system. Where this process may not use the gateway (outside the cluster, or in a pod without a sidecar of
-Istio), the system itself is called, and the report says so; --via gateway fails then.
+Istio), the system itself is called, and the report says so; --via gateway fails then. Where Kyma's
+Application Connector is installed and its gateway is missing, both fail: nobody could call what is registered.
 
 Then says which event types no ready Subscription wants: Kyma takes their events, and drops them. That fails nothing.
 

@@ -26,6 +26,8 @@ const (
 	Auto                = "auto"
 	ApplicationRegistry = "application-registry"
 	Application         = "application"
+	// None is what is found where there is no Application Connector; nobody can ask for it.
+	None = "none"
 )
 
 // The kinds of publish targets, as the event gateway names its sinks.
@@ -79,7 +81,7 @@ type Options struct {
 
 // Result is what was found.
 type Result struct {
-	// Backend is ApplicationRegistry or Application.
+	// Backend is ApplicationRegistry, Application or None.
 	Backend string
 	// RegistryURL is set for the backend ApplicationRegistry.
 	RegistryURL string
@@ -87,6 +89,9 @@ type Result struct {
 	CredentialsNamespace string
 	// Gateway is the address of Kyma's central gateway; empty where each service has an address of its own.
 	Gateway string
+	// GatewayMissing says that there certainly is no central gateway: nobody can call what is registered. GatewayExpected
+	// says that there should be one, because the Application Connector is installed.
+	GatewayMissing, GatewayExpected bool
 	// Publish is where events are published. Its URL is empty where that is not known.
 	Publish Publish
 	// Subscriptions is the version of the Subscription resource; empty where there is none.
@@ -157,7 +162,9 @@ func Run(ctx context.Context, cluster Cluster, options Options) (*Result, error)
 		d.given()
 		return d.result, nil
 	}
-	d.gateway(ctx)
+	if d.result.Backend != None {
+		d.gateway(ctx)
+	}
 	if d.result.Backend == Application {
 		d.credentialsNamespace(ctx)
 	}
@@ -204,10 +211,9 @@ func (d *detector) backend(ctx context.Context) error {
 		return err
 	}
 	if !slices.Contains(resources, "applications") {
-		return &registration.ConfigError{
-			What: "the cluster knows no Applications, so there is nowhere to register APIs",
-			Next: "install Kyma's Application Connector module; to receive events only, switch the registration off",
-		}
+		d.result.Backend = None
+		d.found(what, None, "the cluster knows no Applications: Kyma's Application Connector is not installed")
+		return nil
 	}
 	use, why, err := d.registryAnswers(ctx)
 	if err != nil {
@@ -322,7 +328,9 @@ func (d *detector) gateway(ctx context.Context) {
 	case d.result.Backend == Application:
 		d.result.Gateway = address
 		why := "its Service does not exist yet: APIs can be called once Kyma's Application Connector module is installed"
-		if !kube.IsNotFound(err) {
+		d.result.GatewayMissing = kube.IsNotFound(err)
+		d.result.GatewayExpected = d.result.GatewayMissing && d.modular(ctx)
+		if !d.result.GatewayMissing {
 			why = "this is where it is in every Kyma that has one; its Service could not be looked for (" + short(err) + ")"
 		}
 		d.found(what, address, "%s", why)

@@ -272,7 +272,7 @@ func TestEveryKymaIsRecognised(t *testing.T) {
 		"without Eventing": {
 			served{resources: map[string][]string{applications: apps, operator: {"applicationconnectors"}}, objects: map[string]string{"eventings kyma-system/eventing": `{"status": {"publisherService": "odd"}}`}},
 			noSuchHost,
-			detect.Result{Backend: "application", CredentialsNamespace: "kyma-system", Gateway: gatewayURL},
+			detect.Result{Backend: "application", CredentialsNamespace: "kyma-system", Gateway: gatewayURL, GatewayMissing: true, GatewayExpected: true},
 		},
 	}
 	for name, test := range tests {
@@ -350,7 +350,6 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		want      string
 		permanent bool
 	}{
-		"no Application Connector":     {served{}, noSuchHost, detect.Options{}, "install Kyma's Application Connector module", true},
 		"no cluster":                   {nil, noSuchHost, detect.Options{}, "set --kubeconfig or --registry-url", true},
 		"no cluster for the resource":  {nil, noSuchHost, detect.Options{Backend: "application"}, "set --kubeconfig or --registry-url", true},
 		"unknown backend":              {old, noSuchHost, detect.Options{Backend: "compass"}, "use auto, application-registry or application", true},
@@ -368,6 +367,59 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			require.ErrorContains(t, err, test.want)
 			var config *registration.ConfigError
 			assert.Equal(t, test.permanent, errors.As(err, &config))
+		})
+	}
+}
+
+// TestNoApplicationConnector: there is nowhere to register, and all the rest is found out as ever. Where somebody asked
+// for a backend, that is not given up.
+func TestNoApplicationConnector(t *testing.T) {
+	t.Parallel()
+	cluster := served{resources: map[string][]string{"eventing.kyma-project.io/v1alpha2": {"subscriptions"}}, objects: map[string]string{"services kyma-system/eventing-publisher-proxy": "{}"}}
+	run := func(options detect.Options) *detect.Result {
+		options.Application, options.HTTP = "shop", client(noSuchHost)
+		got, err := detect.Run(t.Context(), cluster, options)
+		require.NoError(t, err)
+		return got
+	}
+	got := run(detect.Options{})
+	assert.Equal(t, detect.None, got.Backend)
+	assert.Empty(t, got.Gateway+got.CredentialsNamespace)
+	assert.False(t, got.GatewayMissing)
+	assert.Equal(t, "http://eventing-publisher-proxy.kyma-system/publish", got.Publish.URL)
+	assert.Equal(t, detect.SubscriptionsV1Alpha2, got.SubscribeBy)
+	assert.Equal(t, "the cluster knows no Applications: Kyma's Application Connector is not installed", got.Findings[0].Why)
+	assert.Equal(t, detect.Application, run(detect.Options{Backend: detect.Application}).Backend)
+
+	_, err := detect.Run(t.Context(), cluster, detect.Options{Application: "shop", Backend: detect.None})
+	require.ErrorContains(t, err, "use auto, application-registry or application")
+}
+
+// TestAGatewayThatIsMissing is only certain where the cluster says so.
+func TestAGatewayThatIsMissing(t *testing.T) {
+	t.Parallel()
+	const gateway = "services kyma-system/central-application-gateway"
+	with := map[string][]string{applications: {"applications"}}
+	module := map[string][]string{applications: {"applications"}, operator: {"applicationconnectors"}}
+	for name, test := range map[string]struct {
+		cluster           served
+		options           detect.Options
+		missing, expected bool
+	}{
+		"not there":                {served{resources: with}, detect.Options{}, true, false},
+		"not there, but installed": {served{resources: module}, detect.Options{}, true, true},
+		"there":                    {served{resources: module, objects: map[string]string{gateway: "{}"}}, detect.Options{}, false, false},
+		"not to be seen":           {served{resources: module, forbidden: true}, detect.Options{}, false, false},
+		"given":                    {served{resources: module}, detect.Options{GatewayURL: "http://gateway:8080"}, false, false},
+		"an old Kyma":              {served{resources: with, objects: map[string]string{registryName: "{}"}}, detect.Options{Backend: detect.ApplicationRegistry}, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.options.Application, test.options.HTTP = "shop", client(noSuchHost)
+			got, err := detect.Run(t.Context(), test.cluster, test.options)
+			require.NoError(t, err)
+			assert.Equal(t, test.missing, got.GatewayMissing)
+			assert.Equal(t, test.expected, got.GatewayExpected)
 		})
 	}
 }
