@@ -32,15 +32,7 @@ func (v Value) Text(in expression.Input) (string, error) {
 	if v.program == nil {
 		return v.text, nil
 	}
-	out, err := v.program.Eval(in)
-	if err != nil {
-		return "", err
-	}
-	s, ok := out.(string)
-	if !ok {
-		return "", fmt.Errorf("expression %q gives %T, not a string", v.text, out)
-	}
-	return s, nil
+	return v.program.EvalText(in)
 }
 
 // Bool evaluates to a boolean. An unset value gives fallback.

@@ -47,7 +47,7 @@ func TestValueOfExpression(t *testing.T) {
 	assert.True(t, delivery.Event.Data.IsExpression())
 
 	_, err = delivery.Event.Data.Text(in)
-	require.ErrorContains(t, err, "not a string")
+	require.ErrorContains(t, err, "instead of a text")
 	_, err = delivery.Event.Data.Bool(in, false)
 	require.ErrorContains(t, err, "not true or false")
 	_, err = delivery.Event.Data.List(in)

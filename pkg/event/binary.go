@@ -12,21 +12,26 @@ import (
 // SetHeader writes the event's attributes as headers of the HTTP binary mode; Data is the body. Values are
 // percent-encoded where the HTTP binding asks for it.
 func (e Event) SetHeader(h http.Header) {
-	h.Set("Ce-Specversion", SpecVersion)
-	h.Set("Ce-Id", encodeHeader(e.ID))
-	h.Set("Ce-Source", encodeHeader(e.Source))
-	h.Set("Ce-Type", encodeHeader(e.FullType()))
+	values := make([]string, 0, 7+len(e.Extensions)) // of all headers together
+	set := func(canonical, value string) {
+		values = append(values, value)
+		h[canonical] = values[len(values)-1 : len(values) : len(values)]
+	}
+	set("Ce-Specversion", SpecVersion)
+	set("Ce-Id", encodeHeader(e.ID))
+	set("Ce-Source", encodeHeader(e.Source))
+	set("Ce-Type", encodeHeader(e.FullType()))
 	if e.Subject != "" {
-		h.Set("Ce-Subject", encodeHeader(e.Subject))
+		set("Ce-Subject", encodeHeader(e.Subject))
 	}
 	if !e.Time.IsZero() {
-		h.Set("Ce-Time", e.Time.UTC().Format(time.RFC3339Nano))
+		set("Ce-Time", e.Time.UTC().Format(time.RFC3339Nano))
 	}
 	for name, value := range e.Extensions {
-		h.Set("Ce-"+name, encodeHeader(value))
+		set(http.CanonicalHeaderKey("Ce-"+name), encodeHeader(value))
 	}
 	if len(e.Data) > 0 {
-		h.Set("Content-Type", e.ContentType())
+		set("Content-Type", e.ContentType())
 	}
 }
 

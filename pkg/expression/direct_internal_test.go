@@ -50,6 +50,12 @@ func TestDirectCallsGiveWhatTheMachineGives(t *testing.T) {
 			want, err := vm.Run(p.code, &in)
 			require.NoError(t, err)
 			assert.Equal(t, want, got)
+			if tt.kind == String {
+				assert.Equal(t, tt.direct, p.read != nil)
+				text, err := p.EvalText(in)
+				require.NoError(t, err)
+				assert.Equal(t, want, text)
+			}
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
@@ -54,7 +55,7 @@ func (k Kind) String() string {
 	}
 }
 
-// Program is a compiled expression. It is immutable and safe for concurrent use.
+// Program is a compiled expression. It does not change and is safe for concurrent use.
 type Program struct {
 	source     string
 	kind       Kind
@@ -68,6 +69,10 @@ type Program struct {
 	code       *vm.Program
 	// direct, where it is set, does the same as code: see directCall.
 	direct func(*Input) (any, error)
+	// read, where it is set, does the same as direct, for a text.
+	read func(*Input) string
+	// inputs are for the time of an evaluation, of which an input on the heap would be a good part of the cost.
+	inputs sync.Pool
 }
 
 // Source is the text of the expression, without the leading "=".
@@ -133,38 +138,45 @@ func Compile(source string, scope Scope, kind Kind) (*Program, error) {
 	if p.code, err = compiler.Compile(tree, config); err != nil {
 		return nil, plain(err)
 	}
-	p.direct = directCall(tree.Node)
+	p.direct, p.read = directCall(tree.Node)
 	return p, nil
 }
 
 // directCall is an expression that only reads something of the input, such as body("id") or content, as a call of
 // the function that it names; nil for any other. Most expressions are so simple, and each delivery evaluates
-// several: there is no need for a virtual machine.
-func directCall(node ast.Node) func(*Input) (any, error) {
+// several: there is no need for a virtual machine. Where the function gives a text, read gives the same without a box
+// around it.
+func directCall(node ast.Node) (direct func(*Input) (any, error), read func(*Input) string) {
 	call, ok := node.(*ast.CallNode)
 	if !ok || len(call.Arguments) == 0 || len(call.Arguments) > 2 {
-		return nil
+		return nil, nil
 	}
 	callee, ok := call.Callee.(*ast.IdentifierNode)
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	if env, ok := call.Arguments[0].(*ast.IdentifierNode); !ok || env.Value != "$env" {
-		return nil
+		return nil, nil
 	}
 	f, ok := functions[callee.Value]
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	if len(call.Arguments) == 1 {
-		return func(in *Input) (any, error) { return f.call(in) }
+		if f.text != nil {
+			read = func(in *Input) string { return f.text(in, "") }
+		}
+		return func(in *Input) (any, error) { return f.call(in) }, read
 	}
 	literal, ok := call.Arguments[1].(*ast.StringNode)
 	if !ok {
-		return nil
+		return nil, nil
+	}
+	if f.text != nil {
+		read = func(in *Input) string { return f.text(in, literal.Value) }
 	}
 	var argument any = literal.Value
-	return func(in *Input) (any, error) { return f.call(in, argument) }
+	return func(in *Input) (any, error) { return f.call(in, argument) }, read
 }
 
 // options fix the language: its functions, and nothing of expr's that is unbounded, has a clock or prints
@@ -232,13 +244,7 @@ func plain(err error) error {
 // json.Marshal takes, in which a json.RawMessage stands for a part that is passed on as it came. The
 // result may share memory with the bytes of the input.
 func (p *Program) Eval(in Input) (any, error) {
-	var out any
-	var err error
-	if p.direct != nil {
-		out, err = p.runDirect(&in)
-	} else {
-		out, err = vm.Run(p.code, &in)
-	}
+	out, err := p.run(in)
 	if err != nil {
 		return nil, p.failed(err)
 	}
@@ -255,6 +261,53 @@ func (p *Program) Eval(in Input) (any, error) {
 		return p.list(out)
 	}
 	return out, nil
+}
+
+// EvalText runs a String program.
+func (p *Program) EvalText(in Input) (text string, err error) {
+	if p.read == nil || p.kind != String {
+		out, err := p.Eval(in)
+		if err != nil {
+			return "", err
+		}
+		text, ok := out.(string)
+		if !ok {
+			return "", fmt.Errorf("expression %q gives %T instead of a text", p.source, out)
+		}
+		return text, nil
+	}
+	held := p.hold(in)
+	defer func() {
+		p.giveBack(held)
+		if r := recover(); r != nil {
+			text, err = "", p.failed(fmt.Errorf("%v", r))
+		}
+	}()
+	return p.read(held), nil
+}
+
+func (p *Program) hold(in Input) *Input {
+	held, ok := p.inputs.Get().(*Input)
+	if !ok {
+		held = new(Input)
+	}
+	*held = in
+	return held
+}
+
+// giveBack leaves nothing of a delivery behind.
+func (p *Program) giveBack(in *Input) {
+	*in = Input{}
+	p.inputs.Put(in)
+}
+
+func (p *Program) run(in Input) (any, error) {
+	held := p.hold(in)
+	defer p.giveBack(held)
+	if p.direct != nil {
+		return p.runDirect(held)
+	}
+	return vm.Run(p.code, held)
 }
 
 // runDirect makes an error of a panic, as the machine does.

@@ -23,6 +23,8 @@ type function struct {
 	call func(args ...any) (any, error)
 	// signature is a pointer to a function type, against which the expression is checked.
 	signature any
+	// text, where it is set, does the same as call, for an input and at most one name.
+	text func(in *Input, name string) string
 }
 
 // maxReplaced bounds what replace() may make, in bytes.
@@ -33,14 +35,14 @@ const maxReplaced = 4 << 20
 // of the input alone.
 var functions = map[string]function{
 	"param":     accessor(func(in *Input, name string) string { return in.Params[name] }),
-	"params":    {listOf(func(in *Input, name string) []string { return in.Lists[name] }), new(func(any, string) []string)},
-	"secretRef": {secretRef, new(func(any, string) string)},
+	"params":    of(listOf(func(in *Input, name string) []string { return in.Lists[name] }), new(func(any, string) []string)),
+	"secretRef": of(secretRef, new(func(any, string) string)),
 	"body":      accessor(func(in *Input, path string) string { return text(in.Content, path) }),
 	"json":      valueAccessor(func(in *Input, path string) (any, error) { return value(in.Content, path) }),
 	"header":    accessor(func(in *Input, name string) string { return in.Header.Get(name) }),
 	"form":      accessor(func(in *Input, name string) string { return in.Form.Get(name) }),
 	"query":     accessor(func(in *Input, name string) string { return in.Query.Get(name) }),
-	"path":      {pathSegment, new(func(any, int) string)},
+	"path":      of(pathSegment, new(func(any, int) string)),
 	"item":      accessor(func(in *Input, path string) string { return text(in.Item, path) }),
 	"itemJSON":  valueAccessor(func(in *Input, path string) (any, error) { return value(in.Item, path) }),
 	"response":  accessor(func(in *Input, path string) string { return text(in.Answer, path) }),
@@ -66,37 +68,41 @@ var functions = map[string]function{
 	"eventTypes":  variable(func(in *Input) string { return in.Vars["eventTypes"] }),
 	"nonce":       variable(func(in *Input) string { return in.Vars["nonce"] }),
 
-	"first":   {first, new(func(...string) string)},
-	"hash":    {hash, new(func(...string) string)},
-	"strip":   {strip, new(func(string, []any, []any) string)},
-	"need":    {need, new(func(string, string) string)},
-	"capture": {capture, new(func(string, *regexp.Regexp) string)},
-	"string":  {toString, new(func(any) string)},
-	"int":     {toInt, new(func(any) int)},
-	"replace": {replace, new(func(string, string, string) string)},
+	"first":   of(first, new(func(...string) string)),
+	"hash":    of(hash, new(func(...string) string)),
+	"strip":   of(strip, new(func(string, []any, []any) string)),
+	"need":    of(need, new(func(string, string) string)),
+	"capture": of(capture, new(func(string, *regexp.Regexp) string)),
+	"string":  of(toString, new(func(any) string)),
+	"int":     of(toInt, new(func(any) int)),
+	"replace": of(replace, new(func(string, string, string) string)),
 }
 
 // rawVariants give the bytes of the document instead of a value.
 var rawVariants = map[string]string{"json": "rawJSON", "itemJSON": "rawItemJSON"}
 
+func of(call func(args ...any) (any, error), signature any) function {
+	return function{call: call, signature: signature}
+}
+
 func accessor(get func(*Input, string) string) function {
-	return function{func(args ...any) (any, error) {
-		return get(args[0].(*Input), args[1].(string)), nil
-	}, new(func(any, string) string)}
+	f := of(func(args ...any) (any, error) { return get(args[0].(*Input), args[1].(string)), nil }, new(func(any, string) string))
+	f.text = get
+	return f
 }
 
 func valueAccessor(get func(*Input, string) (any, error)) function {
-	return function{func(args ...any) (any, error) {
-		return get(args[0].(*Input), args[1].(string))
-	}, new(func(any, string) any)}
+	return of(func(args ...any) (any, error) { return get(args[0].(*Input), args[1].(string)) }, new(func(any, string) any))
 }
 
 func variable(get func(*Input) string) function {
-	return function{func(args ...any) (any, error) { return get(args[0].(*Input)), nil }, new(func(any) string)}
+	f := of(func(args ...any) (any, error) { return get(args[0].(*Input)), nil }, new(func(any) string))
+	f.text = func(in *Input, _ string) string { return get(in) }
+	return f
 }
 
 func number(get func(*Input) int) function {
-	return function{func(args ...any) (any, error) { return get(args[0].(*Input)), nil }, new(func(any) int)}
+	return of(func(args ...any) (any, error) { return get(args[0].(*Input)), nil }, new(func(any) int))
 }
 
 func listOf(get func(*Input, string) []string) func(...any) (any, error) {

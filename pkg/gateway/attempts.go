@@ -3,6 +3,7 @@ package gateway
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,7 +16,8 @@ type attempts struct {
 	now    func() time.Time
 	mu     sync.Mutex
 	known  map[string]*list.Element
-	recent *list.List // of *attempt, the latest first
+	recent *list.List   // of *attempt, the latest first
+	number atomic.Int64 // of known; most of the time nobody failed, and there is nothing to look up
 }
 
 type attempt struct {
@@ -30,6 +32,9 @@ func newAttempts(now func() time.Time) *attempts {
 
 // wait is how long the client has to wait before it may try again; 0 means that it may.
 func (a *attempts) wait(key string) time.Duration {
+	if a.number.Load() == 0 {
+		return 0
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	element, ok := a.known[key]
@@ -49,6 +54,7 @@ func (a *attempts) left(c *attempt) float64 {
 func (a *attempts) failed(key string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	defer func() { a.number.Store(int64(len(a.known))) }()
 	element, ok := a.known[key]
 	if !ok {
 		if len(a.known) >= a.max {
@@ -66,8 +72,12 @@ func (a *attempts) failed(key string) {
 
 // succeeded forgives: whoever corrects a password is not locked out for the time before.
 func (a *attempts) succeeded(key string) {
+	if a.number.Load() == 0 {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	defer func() { a.number.Store(int64(len(a.known))) }()
 	if element, ok := a.known[key]; ok {
 		delete(a.known, key)
 		a.recent.Remove(element)

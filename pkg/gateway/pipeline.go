@@ -80,6 +80,9 @@ func (p *Pipeline) Answered(route *Route, a *Answer, start time.Time) {
 	a.Status = a.Outcome.Status(route.Respond)
 	p.metrics.answered(route.Name, *a, p.now().Sub(start))
 	if a.Error == "" {
+		if !p.logger.Enabled(context.Background(), slog.LevelDebug) {
+			return
+		}
 		p.logger.Debug("delivery", "route", route.Name, "outcome", string(a.Outcome), "status", a.Status, "events", len(a.Events))
 		return
 	}

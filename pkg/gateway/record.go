@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
@@ -30,7 +30,7 @@ func (r *Record) AppendBinary(dst []byte) ([]byte, error) {
 	e.lists(d.Query)
 	e.texts(d.Path)
 	e.text(d.Topic)
-	e.text(string(d.Body))
+	e.blob(d.Body)
 	e.number(int64(len(r.Entries)))
 	for i := range r.Entries {
 		e.entry(&r.Entries[i])
@@ -103,10 +103,18 @@ func (e *encoder) texts(s []string) {
 
 func (e *encoder) lists(m map[string][]string) {
 	e.number(int64(len(m)))
-	for _, name := range slices.Sorted(maps.Keys(m)) {
+	for _, name := range sorted(m) {
 		e.text(name)
 		e.texts(m[name])
 	}
+}
+
+// sorted are a map's keys in their order; most maps have none.
+func sorted[V any](m map[string]V) []string {
+	if len(m) == 0 {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(m))
 }
 
 // moment keeps the sender's own zone. The zero time is empty.
@@ -115,18 +123,19 @@ func (e *encoder) moment(t time.Time) {
 		e.text("")
 		return
 	}
-	e.text(t.Format(time.RFC3339Nano))
+	var text [len(time.RFC3339Nano)]byte
+	e.blob(t.AppendFormat(text[:0], time.RFC3339Nano))
 }
 
 func (e *encoder) entry(entry *Entry) {
 	v := &entry.Event
-	for _, s := range []string{v.ID, v.Source, v.Type, v.Version, v.Subject, v.DataContentType} {
+	for _, s := range [...]string{v.ID, v.Source, v.Type, v.Version, v.Subject, v.DataContentType} {
 		e.text(s)
 	}
 	e.moment(v.Time)
 	e.payload(v.Data)
 	e.number(int64(len(v.Extensions)))
-	for _, name := range slices.Sorted(maps.Keys(v.Extensions)) {
+	for _, name := range sorted(v.Extensions) {
 		e.text(name)
 		e.text(v.Extensions[name])
 	}
@@ -263,7 +272,11 @@ func (d *decoder) entry() Entry {
 	return entry
 }
 
-// DedupKey is what an event is known by: the delivery that brought it, its source and its id.
-func DedupKey(route string, e *event.Event) string {
-	return fmt.Sprintf("%d:%s%d:%s%s", len(route), route, len(e.Source), e.Source, e.ID)
+// AppendDedupKey appends what an event is known by: the delivery that brought it, its source and its id.
+func AppendDedupKey(dst []byte, route string, e *event.Event) []byte {
+	for _, part := range [...]string{route, e.Source} {
+		dst = strconv.AppendInt(dst, int64(len(part)), 10)
+		dst = append(append(dst, ':'), part...)
+	}
+	return append(dst, e.ID...)
 }

@@ -240,6 +240,7 @@ func (m *Mapper) data(e *event.Event, in expression.Input) *Item {
 		return failed(Rejected, "event.data", err.Error())
 	case string(data) == "null":
 		return nil
+	case m.wantsJSON(in) && same(data, in.Content): // which was checked
 	case !validJSON(data):
 		return failed(Malformed, "event.data", "is not valid JSON")
 	}

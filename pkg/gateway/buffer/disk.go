@@ -119,6 +119,7 @@ type Disk struct {
 	untold   []id            // known ids that the store does not have
 	untoldAt time.Time       // of the first of them
 	safeLow  uint64          // what is older was settled in a transaction
+	scratch  []byte          // for the next group
 	moved    time.Time       // the last transaction, by the options' clock
 	movedAt  time.Time       // and by the process's own
 	doubt    *doubt
@@ -133,6 +134,8 @@ type Disk struct {
 
 	records, dead, bytes atomic.Int64
 	problem              atomic.Pointer[error]
+
+	timers sync.Pool // of *time.Timer, stopped
 }
 
 // OpenDisk opens the store, or makes it. A store that is damaged is refused, with the next step in the error.
@@ -151,6 +154,7 @@ func OpenDisk(o DiskOptions) (*Disk, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	d := &Disk{o: o, db: db, lock: lock, writes: make(chan *write, 2048), stop: make(chan struct{}), ended: make(chan struct{}), known: map[id]struct{}{}}
+	d.timers.New = func() any { return time.NewTimer(patience) }
 	d.journal = &journal{path: filepath.Join(o.Dir, JournalName), max: maxJournal}
 	if o.maxFile > 0 {
 		d.journal.max = int64(o.maxFile)
@@ -350,7 +354,7 @@ func (d *Disk) Append(ctx context.Context, r *gateway.Record) ([]bool, error) {
 	w := &write{record: r, ids: idsOf(r), done: make(chan error, 1), mixed: mixed(r)}
 	if !w.mixed {
 		// Encoded here, on the sender's time and not on the writer's.
-		w.frame, _ = r.AppendBinary(newFrame(make([]byte, 0, frameHeader+512+2*len(r.Delivery.Body)), kindEvent))
+		w.frame, _ = r.AppendBinary(newFrame(make([]byte, 0, frameHeader+512+len(r.Delivery.Body)), kindEvent))
 	}
 	if err := d.do(ctx, w); err != nil {
 		return nil, err
@@ -379,8 +383,9 @@ func (d *Disk) do(ctx context.Context, w *write) error {
 	default:
 		return &gateway.UnavailableError{Reason: gateway.ReasonOverload, RetryAfter: time.Second, Err: errors.New("too many writes are waiting for the disk")}
 	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
+	timer := d.timers.Get().(*time.Timer)
+	timer.Reset(patience)
+	defer func() { timer.Stop(); d.timers.Put(timer) }()
 	select {
 	case err := <-w.done:
 		return err

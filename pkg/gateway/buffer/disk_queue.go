@@ -81,6 +81,14 @@ type progress struct {
 	size int64
 }
 
+// heldRecord is a record with its first event, in one piece of memory.
+type heldRecord struct {
+	progress progress
+	held     held
+	item     gateway.Item
+	bits     [1]byte
+}
+
 func newQueue(d *Disk) *queue {
 	q := &queue{
 		disk: d, out: make(chan *gateway.Item), back: make(chan settlement, 256), woken: make(chan struct{}, 1),
@@ -409,7 +417,12 @@ func (q *queue) add(seq uint64, s stored) {
 }
 
 func (q *queue) addRecord(seq uint64, record *gateway.Record, s stored) {
-	p := &progress{left: len(record.Entries), done: make([]byte, (len(record.Entries)+7)/8), size: s.bytes}
+	first := &heldRecord{} // of most records, all that there is
+	p := &first.progress
+	*p = progress{left: len(record.Entries), done: first.bits[:], size: s.bytes}
+	if n := (len(record.Entries) + 7) / 8; n > len(first.bits) {
+		p.done = make([]byte, n)
+	}
 	if s.partly != nil {
 		if f, err := openFrame(kindProgress, seq, s.partly); err == nil && len(f.payload) == len(p.done) {
 			copy(p.done, f.payload)
@@ -421,8 +434,12 @@ func (q *queue) addRecord(seq uint64, record *gateway.Record, s stored) {
 			p.left--
 			continue
 		}
-		h := &held{item: &gateway.Item{Record: record, Index: i}, seq: seq, key: record.Entries[i].Key, record: p, size: s.bytes}
-		h.item.Handle = h
+		h, item := &first.held, &first.item
+		if i > 0 {
+			h, item = &held{}, &gateway.Item{}
+		}
+		*item = gateway.Item{Record: record, Index: i, Handle: h}
+		*h = held{item: item, seq: seq, key: record.Entries[i].Key, record: p, size: s.bytes}
 		if h.key != "" {
 			if behind, busy := q.keys[h.key]; busy {
 				q.unload(h)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"time"
 
@@ -22,6 +23,8 @@ const (
 	settleDelay = 20 * time.Millisecond
 	// retryDelay is the wait after a transaction that failed with nobody waiting for it.
 	retryDelay = time.Second
+	// maxScratch bounds the memory that is kept for the next group.
+	maxScratch = 512 << 10
 )
 
 // write is something that somebody waits for: a record to append, or a change of the dead letters.
@@ -59,11 +62,13 @@ func (d *Disk) writeAll() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	armed := false
+	var batch []*write
 	for {
-		var batch []*write
+		clear(batch)
+		batch = batch[:0]
 		select {
 		case w := <-d.writes:
-			batch = d.fill(append(batch, w))
+			batch = d.gather(append(batch, w))
 		case <-d.queue.settledSignal:
 			if !armed {
 				armed = true
@@ -175,9 +180,13 @@ func (d *Disk) quickly(batch []*write) bool {
 		return false
 	}
 	c := changes{seq: d.lastSeq}
-	data := make([]byte, 0, total+frameHeader+8*len(d.done))
-	data, added, err := d.frames(data, batch, &c)
-	data = append(data, salted(settledFrame(d.done, c.seq), d.journal.salt)...)
+	data, added, err := d.frames(slices.Grow(d.scratch[:0], total+frameHeader+8*len(d.done)), batch, &c)
+	at := len(data)
+	data = appendSettled(data, d.done, c.seq)
+	salted(data[at:], d.journal.salt)
+	if cap(data) <= maxScratch {
+		d.scratch = data
+	}
 	if err != nil || !d.journal.fits(len(data)) {
 		return false
 	}
@@ -207,8 +216,8 @@ func (d *Disk) quickly(batch []*write) bool {
 
 // frames appends what is new of a batch, in the form of the journal.
 func (d *Disk) frames(data []byte, batch []*write, c *changes) ([]byte, []*journaled, error) {
-	var added []*journaled
-	fresh := map[id]struct{}{}
+	added := make([]*journaled, 0, len(batch))
+	fresh := make(map[id]struct{}, len(batch))
 	for _, w := range batch {
 		w.err = nil
 		if !d.admit(w, fresh, c) {
@@ -263,9 +272,24 @@ func (d *Disk) move(tx *bolt.Tx, c *changes) error {
 	return nil
 }
 
+// gather adds what else waits, and what is about to: whoever can run already goes first, above all those whose events the
+// last group had, and who are answered and come with the next ones. Each sync more costs time of the processor that they
+// would need. Where nobody else has anything to do, nobody waits.
+func (d *Disk) gather(batch []*write) []*write {
+	for before := 0; before < len(batch); {
+		before = len(batch)
+		runtime.Gosched()
+		batch = d.fill(batch)
+	}
+	return batch
+}
+
 // fill adds what else waits.
 func (d *Disk) fill(batch []*write) []*write {
 	total := 0
+	for _, w := range batch {
+		total += len(w.frame)
+	}
 	for len(batch) < maxBatch && total < maxBatchBytes {
 		select {
 		case w := <-d.writes:

@@ -237,14 +237,16 @@ func readSalt(file io.ReaderAt) (salt uint32, ok bool, err error) {
 	return 0, false, nil
 }
 
-// settledFrame ends each write: it says which records are settled, and the last number that was given, so that a
+// appendSettled ends each write: it says which records are settled, and the last number that was given, so that a
 // damaged record at the end is missed.
-func settledFrame(seqs []uint64, last uint64) []byte {
-	f := newFrame(nil, kindSettled)
+func appendSettled(dst []byte, seqs []uint64, last uint64) []byte {
+	at := len(dst)
+	dst = newFrame(dst, kindSettled)
 	for _, seq := range seqs {
-		f = binary.BigEndian.AppendUint64(f, seq)
+		dst = binary.BigEndian.AppendUint64(dst, seq)
 	}
-	return seal(f, last, 0)
+	seal(dst[at:], last, 0)
+	return dst
 }
 
 // contents takes what a journal holds.

@@ -34,7 +34,8 @@ const idSize = 16
 type id [idSize]byte
 
 func idOf(route string, entry *gateway.Entry) id {
-	sum := sha256.Sum256([]byte(gateway.DedupKey(route, &entry.Event)))
+	var key [256]byte
+	sum := sha256.Sum256(gateway.AppendDedupKey(key[:0], route, &entry.Event))
 	return id(sum[:idSize])
 }
 

@@ -12,6 +12,7 @@ import (
 	"hash"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
@@ -34,7 +35,7 @@ type keyedHash struct {
 	algorithm func() hash.Hash
 	decode    func(string) ([]byte, error)
 	prefix    string
-	keys      [][]byte
+	keys      []*macs
 	message   connector.Value
 	signature connector.Value
 	timestamp connector.Value
@@ -66,7 +67,7 @@ func newHMAC(v *connector.VerifyHMAC, params expression.Input, o Options) (gatew
 		return nil, err
 	}
 	for _, key := range keys {
-		h.keys = append(h.keys, []byte(key))
+		h.keys = append(h.keys, newMACs(h.algorithm, []byte(key)))
 	}
 	return h, nil
 }
@@ -100,7 +101,7 @@ func (h *keyedHash) Verify(_ context.Context, d *gateway.Delivery) error {
 		}
 		message = []byte(text)
 	}
-	if !matches(h.algorithm, h.keys, signature, message) {
+	if !matches(h.keys, signature, message) {
 		return refuse(reasonMismatch)
 	}
 	return h.inWindow(in)
@@ -124,15 +125,34 @@ func (h *keyedHash) inWindow(in expression.Input) error {
 	return nil
 }
 
+// macs are keyed digests of one key, made once and used again: what the key makes of them is the same each time.
+type macs struct{ pool sync.Pool }
+
+type mac struct {
+	hash.Hash
+	sum [sha512.Size]byte
+}
+
+func newMACs(algorithm func() hash.Hash, key []byte) *macs {
+	return &macs{pool: sync.Pool{New: func() any { return &mac{Hash: hmac.New(algorithm, key)} }}}
+}
+
+// equal says whether the signature is that of the message.
+func (m *macs) equal(signature []byte, message ...[]byte) bool {
+	mac := m.pool.Get().(*mac)
+	defer m.pool.Put(mac)
+	mac.Reset()
+	for _, part := range message {
+		mac.Write(part)
+	}
+	return hmac.Equal(mac.Sum(mac.sum[:0]), signature)
+}
+
 // matches tries every key, whichever matches first.
-func matches(algorithm func() hash.Hash, keys [][]byte, signature []byte, message ...[]byte) bool {
+func matches(keys []*macs, signature []byte, message ...[]byte) bool {
 	found := false
 	for _, key := range keys {
-		mac := hmac.New(algorithm, key)
-		for _, part := range message {
-			mac.Write(part)
-		}
-		if hmac.Equal(mac.Sum(nil), signature) {
+		if key.equal(signature, message...) {
 			found = true
 		}
 	}

@@ -23,7 +23,7 @@ const (
 
 // standardWebhooks is the symmetric scheme v1 of Standard Webhooks 1.0.
 type standardWebhooks struct {
-	keys      [][]byte
+	keys      []*macs
 	tolerance time.Duration
 	now       func() time.Time
 }
@@ -42,7 +42,7 @@ func newStandardWebhooks(v *connector.VerifyStandardWebhooks, params expression.
 		if err != nil || len(key) == 0 {
 			return nil, fmt.Errorf("verify: standardWebhooks.secrets[%d]: want %s and base64, as the sender shows it", i, secretPrefix)
 		}
-		s.keys = append(s.keys, key)
+		s.keys = append(s.keys, newMACs(sha256.New, key))
 	}
 	return s, nil
 }
@@ -68,7 +68,7 @@ func (s *standardWebhooks) Verify(_ context.Context, d *gateway.Delivery) error 
 			continue
 		}
 		usable = true
-		if matches(sha256.New, s.keys, mac, []byte(id), []byte("."), []byte(stamp), []byte("."), d.Body) {
+		if matches(s.keys, mac, []byte(id), []byte("."), []byte(stamp), []byte("."), d.Body) {
 			found = true
 		}
 	}

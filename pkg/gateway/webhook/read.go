@@ -47,7 +47,10 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, route *Route, res
 	if problem != nil {
 		return nil, problem, release
 	}
-	d = &gateway.Delivery{Client: httpserver.ClientAddress(r, h.hops), Header: r.Header, Query: r.URL.Query(), Path: rest, Body: body}
+	d = &gateway.Delivery{Client: httpserver.ClientAddress(r, h.hops), Header: r.Header, Path: rest, Body: body}
+	if r.URL.RawQuery != "" {
+		d.Query = r.URL.Query()
+	}
 	if route.TokenInPath && len(rest) > 0 {
 		d.Token, d.Path = rest[0], rest[1:]
 	}
