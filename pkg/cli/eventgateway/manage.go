@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
@@ -30,10 +31,13 @@ type manageAddress struct {
 type management struct {
 	server *httpserver.Server
 	path   string
+	data   []byte        // what the file says
+	told   bool          // the file is there
+	again  time.Duration // when to try to write it again
 	logger *slog.Logger
 }
 
-// newManagement listens on a loopback address and writes down which.
+// newManagement listens on a loopback address and writes down which. Where the volume has no space for that, events go on.
 func newManagement(ctx context.Context, address, dir string, letters gateway.DeadLetters, remap func(gateway.Delivery) ([]gateway.Entry, error), logger *slog.Logger) (*management, error) {
 	host, _, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
@@ -47,21 +51,45 @@ func newManagement(ctx context.Context, address, dir string, letters gateway.Dea
 	if err != nil {
 		return nil, err
 	}
-	m := &management{server: server, path: filepath.Join(dir, manageFile), logger: logger}
-	data, err := json.Marshal(manageAddress{Address: server.Addr().String(), Token: token.Reveal()})
+	m := &management{server: server, path: filepath.Join(dir, manageFile), again: 10 * time.Second, logger: logger}
+	m.data, err = json.Marshal(manageAddress{Address: server.Addr().String(), Token: token.Reveal()})
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(m.path, data, 0o600); err != nil {
-		m.stop()
-		return nil, err
-	}
+	m.tell()
 	return m, nil
+}
+
+// tell writes the file.
+func (m *management) tell() {
+	err := os.WriteFile(m.path, m.data, 0o600)
+	if m.told = err == nil; !m.told {
+		_ = os.Remove(m.path)
+		m.logger.Warn("the deadletters command cannot find this gateway at the moment", "error", err.Error())
+	}
+}
+
+// keepTelling tries until the file is there.
+func (m *management) keepTelling(ctx context.Context) {
+	for !m.told {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(m.again):
+			m.tell()
+		}
+	}
 }
 
 func (m *management) run(ctx context.Context) error {
 	stopped := context.AfterFunc(ctx, m.stop)
 	defer stopped()
+	defer func() { _ = os.Remove(m.path) }() // a stale one only makes the command say that nobody answers
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	telling.Go(func() { m.keepTelling(ctx) })
 	return m.server.Serve()
 }
 
@@ -71,7 +99,6 @@ func (m *management) stop() {
 	if err := m.server.Shutdown(ctx); err != nil {
 		m.logger.Warn("management stopped in the middle of something", "error", err.Error())
 	}
-	_ = os.Remove(m.path) // a stale one only makes the command say that nobody answers
 }
 
 // reachManagement finds the running gateway that holds a buffer.

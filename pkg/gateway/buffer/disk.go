@@ -59,7 +59,7 @@ type DiskOptions struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
-	// maxFile bounds the file, as a full volume does; for tests.
+	// maxFile bounds the store's file and the reserve together, as a full volume does; for tests.
 	maxFile int
 	// moveEvery is when the store takes what the journal has, at the latest when something is written; default 1s.
 	moveEvery time.Duration
@@ -68,9 +68,8 @@ type DiskOptions struct {
 func (o DiskOptions) withDefaults() DiskOptions {
 	if o.Capacity <= 0 {
 		o.Capacity = 1 << 30
-		var volume syscall.Statfs_t
-		if err := syscall.Statfs(o.Dir, &volume); err == nil {
-			o.Capacity = min(o.Capacity, int64(volume.Blocks)*volume.Bsize*2/3)
+		if total, _, ok := volume(o.Dir); ok {
+			o.Capacity = min(o.Capacity, total*2/3)
 		}
 	}
 	o.Capacity /= int64(max(o.Share, 1))
@@ -126,6 +125,8 @@ type Disk struct {
 
 	reading sync.RWMutex
 
+	reserve *reserve
+	tight   atomic.Bool // nothing new is taken until there is space again
 	journal *journal
 	// stored is the last number of a record that the store may have; the journal's are greater.
 	stored atomic.Uint64
@@ -149,24 +150,27 @@ func OpenDisk(o DiskOptions) (*Disk, error) {
 		return nil, err
 	}
 	path := filepath.Join(o.Dir, StoreName)
-	db, err := openStore(path, o.maxFile)
+	space := newReserve(&o)
+	db, err := openStore(path, space.limit())
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	d := &Disk{o: o, db: db, lock: lock, writes: make(chan *write, 2048), stop: make(chan struct{}), ended: make(chan struct{}), known: map[id]struct{}{}}
+	d := &Disk{o: o, db: db, lock: lock, reserve: space, writes: make(chan *write, 2048), stop: make(chan struct{}), ended: make(chan struct{})}
 	d.timers.New = func() any { return time.NewTimer(patience) }
-	d.journal = &journal{path: filepath.Join(o.Dir, JournalName), max: maxJournal}
-	if o.maxFile > 0 {
-		d.journal.max = int64(o.maxFile)
+	d.journal = &journal{path: filepath.Join(o.Dir, JournalName), max: space.size / 2}
+	err = guard(d.load)
+	if err != nil && noSpace(err) && d.release() {
+		err = guard(d.load)
 	}
-	if err := guard(d.load); err != nil {
-		return nil, errors.Join(broken(path, err), guard(db.Close), lock.Close())
+	if err != nil {
+		return nil, errors.Join(unusable(path, err), guard(db.Close), lock.Close())
 	}
 	d.stored.Store(d.lastSeq)
 	d.moved, d.movedAt = o.Now(), time.Now()
 	if err := d.journal.begin(); err != nil {
 		return nil, errors.Join(fmt.Errorf("buffer directory %s: %w: mount a volume that can be written and has space", o.Dir, err), guard(db.Close), lock.Close())
 	}
+	d.hold()
 	d.queue = newQueue(d)
 	d.stopped.Go(d.writeAll)
 	d.stopped.Go(d.queue.run)
@@ -196,17 +200,26 @@ func openStore(path string, maxFile int) (*bolt.DB, error) {
 	var db *bolt.DB
 	err := guard(func() (err error) {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{
-			Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType, NoStatistics: true, MaxSize: maxFile,
+			Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType, MaxSize: maxFile,
 		})
 		return err
 	})
-	switch {
-	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.ENOSPC):
-		return nil, fmt.Errorf("buffer store %s: %w: mount a volume that can be written and has space", path, err)
-	case err != nil:
-		return nil, broken(path, err)
+	if err != nil {
+		return nil, unusable(path, err)
 	}
 	return db, nil
+}
+
+// unusable says why a store cannot be opened. Without space or leave to write, nothing of it is damaged.
+func unusable(path string, err error) error {
+	switch {
+	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("buffer store %s: %w: mount a volume that can be written", path, err)
+	case noSpace(err):
+		return fmt.Errorf("buffer store %s: %w: nothing of it is lost; enlarge the volume, or remove what else is on it", path, err)
+	default:
+		return broken(path, err)
+	}
 }
 
 func broken(path string, err error) error {
@@ -230,6 +243,10 @@ var errStructure = errors.New("the file's structure is damaged")
 
 // load reads what the writer has to know.
 func (d *Disk) load() error {
+	d.known = map[id]struct{}{}
+	d.records.Store(0)
+	d.dead.Store(0)
+	d.bytes.Store(0)
 	return d.db.Update(func(tx *bolt.Tx) error {
 		if err := checkBuckets(tx); err != nil {
 			return err
@@ -418,6 +435,8 @@ func (d *Disk) Status() gateway.BufferStatus {
 	s := gateway.BufferStatus{Waiting: d.records.Load(), DeadLetters: d.dead.Load(), Bytes: d.bytes.Load(), Capacity: d.o.Capacity}
 	if p := d.problem.Load(); p != nil {
 		s.Problem = *p
+	} else if d.tight.Load() {
+		s.Problem = errors.New("the buffer's volume is full: enlarge it, remove what else is on it, or see to it that the target takes events")
 	} else if s.Bytes >= s.Capacity {
 		s.Problem = errors.New("the buffer is full: enlarge its volume and capacity, or see to it that the target takes events")
 	}
@@ -433,6 +452,36 @@ func (d *Disk) Close() error {
 		return d.lock.Close() // bbolt may not be able to close a file that makes no sense
 	}
 	return errors.Join(guard(d.db.Close), d.lock.Close())
+}
+
+// hold takes the reserve, if there is space for it. Without, what is free in the store's own file has to do.
+func (d *Disk) hold() {
+	if d.reserve.held {
+		return
+	}
+	var used int64
+	if info, err := os.Stat(d.db.Path()); err == nil {
+		used = info.Size()
+	}
+	if err := d.reserve.hold(used); err != nil {
+		tight := int64(d.db.Stats().FreePageN)*int64(os.Getpagesize()) < d.reserve.size
+		if d.tight.Swap(tight) != tight && tight {
+			d.o.Logger.Error("the buffer's volume is full: no delivery is taken until there is space again", "error", err.Error())
+		}
+		return
+	}
+	d.tight.Store(false)
+	d.db.MaxSize = d.reserve.limit()
+}
+
+// release gives the reserve to the store. Nothing new is taken then.
+func (d *Disk) release() bool {
+	if !d.reserve.release() {
+		return false
+	}
+	d.db.MaxSize = d.reserve.limit()
+	d.tight.Store(true)
+	return true
 }
 
 // noSpace says whether a transaction failed because there is no more space.

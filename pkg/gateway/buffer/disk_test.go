@@ -342,3 +342,67 @@ func TestStoresShareACapacity(t *testing.T) {
 	t.Parallel()
 	assert.EqualValues(t, 1000, openTest(t, DiskOptions{Dir: t.TempDir(), Capacity: 3000, Share: 3}).Status().Capacity)
 }
+
+// fill appends until the store takes nothing more, and says what it took.
+func fill(t *testing.T, d *Disk, prefix string, size int) (stored []string) {
+	t.Helper()
+	for n := 0; ; n++ {
+		require.Less(t, n, 100_000)
+		r := testRecord(fmt.Sprint(prefix, n))
+		r.Delivery.Body = bytes.Repeat([]byte("x"), size)
+		if _, err := d.Append(context.Background(), r); err != nil {
+			var away *gateway.UnavailableError
+			require.ErrorAs(t, err, &away)
+			require.Equal(t, gateway.ReasonFull, away.Reason)
+			return stored
+		}
+		stored = append(stored, r.Entries[0].Event.ID)
+	}
+}
+
+// A gateway that is killed on a full volume starts again, publishes what it has, and takes events then.
+func TestDiskStartsOnAFullVolume(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1000, 3000, 20_000} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			o := DiskOptions{Dir: dir, maxFile: 1 << 20}
+			d := openTest(t, o)
+			stored := fill(t, d, "event-", size)
+			require.Error(t, d.Status().Problem)
+			for range 3 {
+				o.Dir = crashed(t, o.Dir)
+				d = openTest(t, o)
+				assert.EqualValues(t, len(stored), d.Status().Waiting)
+				more := fill(t, d, fmt.Sprintf("%s-", filepath.Base(o.Dir)), size)
+				stored = append(stored, more...)
+			}
+			assert.ElementsMatch(t, stored, take(t, d, len(stored), nil), "everything that was acknowledged is still there")
+			require.Eventually(t, func() bool {
+				_, err := d.Append(context.Background(), testRecord("later"))
+				return err == nil
+			}, testPatience, 10*time.Millisecond)
+			assert.NoError(t, d.Status().Problem)
+		})
+	}
+}
+
+// Without space, and without a reserve that could be given back, nothing is called damaged.
+func TestDiskWithoutAnySpace(t *testing.T) {
+	t.Parallel()
+	var ids []string
+	for n := range 200 {
+		ids = append(ids, fmt.Sprint("event-", n))
+	}
+	_, dir := journalOnly(t, ids...)
+	dir = crashed(t, dir)
+	require.NoError(t, os.Remove(filepath.Join(dir, ReserveName)))
+	info, err := os.Stat(filepath.Join(dir, StoreName))
+	require.NoError(t, err)
+	_, err = OpenDisk(DiskOptions{Dir: dir, maxFile: int(info.Size())})
+	require.ErrorContains(t, err, "enlarge the volume")
+	assert.NotContains(t, err.Error(), "damaged")
+	d := openTest(t, DiskOptions{Dir: dir})
+	assert.EqualValues(t, len(ids), d.Status().Waiting)
+}

@@ -99,7 +99,7 @@ func (d *Disk) writeAll() {
 		if armed = err != nil; armed {
 			timer.Reset(retryDelay)
 		} else {
-			timer.Reset(expireEvery)
+			timer.Reset(d.nextTransaction())
 		}
 		for _, w := range batch {
 			w.done <- errors.Join(w.err, err)
@@ -148,7 +148,7 @@ func (d *Disk) nextTransaction() time.Duration {
 	switch {
 	case !d.urgent.IsZero():
 		return max(0, settleDelay-time.Since(d.urgent))
-	case len(d.pending) > 0:
+	case len(d.pending) > 0 || d.tight.Load():
 		return max(time.Millisecond, d.o.moveEvery-time.Since(d.movedAt))
 	default:
 		return expireEvery
@@ -157,14 +157,14 @@ func (d *Disk) nextTransaction() time.Duration {
 
 // idle says that there is nothing to do: others had something to write meanwhile and took it along.
 func (d *Disk) idle(batch []*write) bool {
-	return len(batch)+len(d.done) == 0 && (len(d.pending) == 0 || !d.due()) && d.doubt == nil && d.problem.Load() == nil && time.Since(d.movedAt) < expireEvery
+	return len(batch)+len(d.done) == 0 && (len(d.pending) == 0 && !d.tight.Load() || !d.due()) && d.doubt == nil && d.problem.Load() == nil && time.Since(d.movedAt) < expireEvery
 }
 
 // quickly writes to the journal instead of the store: new events, and which of its own are settled. False means
 // that a transaction has to do it: because of what is to be done, because it is time, or because something failed.
 func (d *Disk) quickly(batch []*write) bool {
 	// What is only settled can be noted in the journal at any time, unless the store has to take something now.
-	if d.doubt != nil || d.problem.Load() != nil || d.journal.file == nil || d.due() && (len(batch) > 0 || len(d.pending) > 0) {
+	if d.doubt != nil || d.problem.Load() != nil || d.journal.file == nil || d.due() && (len(batch) > 0 || len(d.pending) > 0 || d.tight.Load()) {
 		return false
 	}
 	total, ids := 0, len(d.untold)
@@ -326,9 +326,22 @@ type changes struct {
 	at                   time.Time
 }
 
-// transact does everything in one transaction: what was settled, and the batch. On an error nothing of it
-// counts, though the disk may have all of it: see resolve.
+// transact does everything in one transaction: what was settled, and the batch. Where the volume has no space for that, the
+// reserve serves for all but what is new.
 func (d *Disk) transact(batch []*write, low uint64) error {
+	err := d.attempt(batch, low)
+	if err != nil && noSpace(err) && d.release() {
+		d.o.Logger.Error("the buffer's volume is full: no delivery is taken until there is space again", "error", err.Error())
+		err = d.attempt(batch, low) // what is new is refused now, and the rest has space
+	}
+	if err == nil {
+		d.hold()
+	}
+	return err
+}
+
+// attempt tries the transaction. On an error nothing of it counts, though the disk may have all of it: see resolve.
+func (d *Disk) attempt(batch []*write, low uint64) error {
 	if p := d.problem.Load(); p != nil && errors.Is(*p, errStructure) {
 		return &gateway.UnavailableError{Reason: gateway.ReasonUnavailable, RetryAfter: time.Minute, Err: *p}
 	}
@@ -499,7 +512,7 @@ func (d *Disk) admit(w *write, fresh map[id]struct{}, c *changes) bool {
 	if left == 0 {
 		return false
 	}
-	if w.dead == 0 && d.bytes.Load()+c.bytes+int64(len(w.frame)) >= d.o.Capacity {
+	if w.dead == 0 && (d.tight.Load() || d.bytes.Load()+c.bytes+int64(len(w.frame)) >= d.o.Capacity) {
 		for _, id := range c.added[added:] {
 			delete(fresh, id)
 		}

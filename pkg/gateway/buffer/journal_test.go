@@ -26,6 +26,9 @@ func crashed(t *testing.T, dir string) string {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(to, name), data, 0o600))
 	}
+	if info, err := os.Stat(filepath.Join(dir, ReserveName)); err == nil {
+		require.NoError(t, os.WriteFile(filepath.Join(to, ReserveName), make([]byte, info.Size()), 0o600))
+	}
 	return to
 }
 

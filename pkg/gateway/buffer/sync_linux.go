@@ -6,6 +6,19 @@ import (
 	"syscall"
 )
 
+// allocate takes space for a file that is empty.
+func allocate(file *os.File, size int64) error {
+	for {
+		switch err := syscall.Fallocate(int(file.Fd()), 0, 0, size); {
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EOPNOTSUPP), errors.Is(err, syscall.ENOSYS):
+			return zeros(file, size)
+		default:
+			return os.NewSyscallError("fallocate", err)
+		}
+	}
+}
+
 // syncData waits until the disk has the file's content. When a file was changed is not part of it.
 func syncData(file *os.File) error {
 	for {
