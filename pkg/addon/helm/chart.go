@@ -10,10 +10,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/helm/engine"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonref"
 )
 
@@ -22,11 +24,26 @@ type Chart struct {
 	chart   *chart.Chart
 	heads   heads
 	schemas schemas
+	engine  *engine.Engine
+
+	mu      sync.Mutex
+	valued  map[string]*valued  // by values
+	filesOf map[*chart.File]any // .Files, by the first of them
 }
+
+// Loader loads charts that share what they have in common: the templates of the same library are prepared once. It
+// is safe for concurrent use.
+type Loader struct{ engine *engine.Engine }
+
+// NewLoader makes a Loader.
+func NewLoader() *Loader { return &Loader{engine: engine.New()} }
 
 // Load loads a chart from its files: names relative to the chart, and content. Nothing is read from disk
 // or fetched; a values schema that would make Helm fetch something, or never end, is refused.
-func Load(files iter.Seq2[string, []byte]) (*Chart, error) {
+func Load(files iter.Seq2[string, []byte]) (*Chart, error) { return NewLoader().Load(files) }
+
+// Load does what the function of that name does.
+func (l *Loader) Load(files iter.Seq2[string, []byte]) (*Chart, error) {
 	var buffered []*loader.BufferedFile
 	for name, data := range files {
 		buffered = append(buffered, &loader.BufferedFile{Name: name, Data: data})
@@ -38,7 +55,7 @@ func Load(files iter.Seq2[string, []byte]) (*Chart, error) {
 	if err := checkSchemas(c); err != nil {
 		return nil, err
 	}
-	return &Chart{chart: c}, nil
+	return &Chart{chart: c, engine: l.engine}, nil
 }
 
 // checkSchemas refuses references out of a values schema: Helm would open files and addresses.

@@ -8,7 +8,6 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
-	"helm.sh/helm/v3/pkg/engine"
 )
 
 // DefaultKubeVersion is the Kubernetes version that charts are rendered for where none is named.
@@ -72,27 +71,18 @@ func (c *Chart) Render(r Request) (*Rendered, error) {
 	if err != nil {
 		return nil, err
 	}
-	work, values := clone(c.chart), copyMap(r.Values)
-	if values == nil {
-		values = map[string]any{}
-	}
-	if want := work.Metadata.KubeVersion; want != "" && !chartutil.IsCompatibleRange(want, capabilities.KubeVersion.Version) {
-		return nil, fmt.Errorf("the chart wants Kubernetes %s, this is %s", want, capabilities.KubeVersion.Version)
-	}
-	if err := chartutil.ProcessDependenciesWithMerge(work, values); err != nil {
-		return nil, err
-	}
-	options := chartutil.ReleaseOptions{Name: r.Release, Namespace: r.Namespace, Revision: 1, IsInstall: true}
-	top, err := chartutil.ToRenderValuesWithSchemaValidation(work, values, options, capabilities, true)
+	v, err := c.with(r.Values)
 	if err != nil {
 		return nil, err
 	}
-	if merged, ok := top["Values"].(chartutil.Values); ok {
-		if err := c.schemas.check(work, merged); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrValues, err)
-		}
+	if want := c.chart.Metadata.KubeVersion; want != "" && !chartutil.IsCompatibleRange(want, capabilities.KubeVersion.Version) {
+		return nil, fmt.Errorf("the chart wants Kubernetes %s, this is %s", want, capabilities.KubeVersion.Version)
 	}
-	files, err := engine.Render(work, top)
+	if v.err != nil {
+		return nil, v.err
+	}
+	work := v.chart
+	files, err := v.render(chartutil.ReleaseOptions{Name: r.Release, Namespace: r.Namespace, Revision: 1, IsInstall: true}, capabilities, false)
 	if err != nil {
 		return nil, err
 	}

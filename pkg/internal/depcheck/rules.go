@@ -86,7 +86,8 @@ func Rules() []Rule {
 		},
 		{Package: "pkg/addon/serve", Ours: []string{"pkg/addon"}, Never: []string{clientGo, helm}},
 		{Package: "pkg/addon/verify", Ours: []string{"pkg/addon", "pkg/addon/helm"}},
-		{Package: "pkg/addon/helm", Ours: []string{"pkg/internal/jsonref", "pkg/internal/safeyaml"}, Others: []string{helm, kubernetes, "sigs.k8s.io/yaml", "github.com/santhosh-tekuri/jsonschema/v6"}},
+		{Package: "pkg/addon/helm/engine", Others: []string{helm, "github.com/Masterminds/sprig/v3", "sigs.k8s.io/yaml"}},
+		{Package: "pkg/addon/helm", Ours: []string{"pkg/addon/helm/engine", "pkg/internal/jsonref", "pkg/internal/safeyaml"}, Others: []string{helm, kubernetes, "sigs.k8s.io/yaml", "github.com/santhosh-tekuri/jsonschema/v6"}},
 		{
 			Package: "pkg/addon/provision",
 			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/addon/helm", "pkg/connector", "pkg/secret"},

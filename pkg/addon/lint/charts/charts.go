@@ -12,11 +12,14 @@ import (
 )
 
 // Loader implements lint.ChartLoader.
-type Loader struct{}
+type Loader struct{ helm *helm.Loader }
+
+// NewLoader makes a Loader.
+func NewLoader() *Loader { return &Loader{helm: helm.NewLoader()} }
 
 // Load implements lint.ChartLoader.
-func (Loader) Load(tree addon.Tree) (lint.Chart, error) {
-	c, err := helm.Load(tree.All())
+func (l *Loader) Load(tree addon.Tree) (lint.Chart, error) {
+	c, err := l.helm.Load(tree.All())
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +61,7 @@ func manifest(m helm.Manifest) lint.Manifest {
 
 // Options are those of a run with everything that can judge a chart.
 func Options() lint.Options {
-	return lint.Options{Charts: Loader{}, HelmLint: helmLint, Kubernetes: objects.New()}
+	return lint.Options{Charts: NewLoader(), HelmLint: helmLint, Kubernetes: objects.New()}
 }
 
 // helmLint runs Helm's own linter.
