@@ -395,6 +395,7 @@ func (r *run) converge(ctx context.Context) {
 	r.noteKept(r.kyma.services)
 
 	if r.Verify {
+		r.noteRegistered(ctx)
 		r.verify(ctx, plan)
 		return
 	}
@@ -406,6 +407,7 @@ func (r *run) converge(ctx context.Context) {
 			r.stepDone(step)
 		}
 		r.foresee(ctx, plan.Steps, input.After)
+		r.noteRegistered(ctx)
 		return
 	}
 	if len(plan.Steps) > 0 && !r.createMissing(ctx) {
@@ -415,6 +417,29 @@ func (r *run) converge(ctx context.Context) {
 	applied := r.apply(ctx, plan.Steps)
 	r.report.Writes += r.written()
 	r.saveState(ctx, input.After, applied)
+	r.noteRegistered(ctx)
+}
+
+// noteRegistered adds what the Catalog knows about services that are registered as they should be.
+func (r *run) noteRegistered(ctx context.Context) {
+	noter, can := r.Catalog.(Noter)
+	if !can {
+		return
+	}
+	var registered []Service
+	for _, s := range r.desired.Services {
+		if row := r.at(s.ID); row.Outcome == OutcomeUnchanged || row.Outcome.active() && !r.DryRun {
+			registered = append(registered, s)
+		}
+	}
+	all, each := noter.Notes(ctx, registered)
+	for _, note := range all {
+		r.note("%s", note)
+	}
+	for id, note := range each {
+		row := r.at(id)
+		row.Note = joinSentences(row.Note, note)
+	}
 }
 
 // loadState returns the state, with a key in any case, the digests as they were applied, and why there are

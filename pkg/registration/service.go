@@ -150,6 +150,12 @@ type WriteCounter interface {
 	Writes() int
 }
 
+// Noter is what a Catalog may implement too: it knows what has to be said about the Application as a whole, and about
+// services as they are registered, by their id. It is asked once, at the end of a run.
+type Noter interface {
+	Notes(ctx context.Context, registered []Service) (all []string, each map[string]string)
+}
+
 // SpecificationFetcher is what a Catalog may implement too, where the Kyma behind it fetches specifications itself and
 // keeps whatever it gets.
 type SpecificationFetcher interface {

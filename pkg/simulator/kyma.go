@@ -62,6 +62,9 @@ type KymaOptions struct {
 	// NoSpecificationStore takes away the asset store (Rafter) of the Application Registry: whatever has
 	// a specification then fails with 500.
 	NoSpecificationStore bool
+	// NoTokenParameters makes the Application Registry one of Kyma before 1.9, which ignores requestParameters of OAuth
+	// credentials without a word.
+	NoTokenParameters bool
 	// SystemClient is what the Application Registry fetches specifications with and the Application
 	// Gateway calls systems with; nil means a client with a time-out of 20 s.
 	SystemClient *http.Client

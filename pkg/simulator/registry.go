@@ -106,6 +106,9 @@ func (g *registry) serveWrite(w http.ResponseWriter, r *http.Request, applicatio
 		writeRegistryError(w, registryErrorf(http.StatusBadRequest, "Failed to unmarshal request body, %s", err))
 		return
 	}
+	if g.kyma.options.NoTokenParameters && details.API != nil && details.API.Credentials != nil && details.API.Credentials.OAuth != nil {
+		details.API.Credentials.OAuth.RequestParameters = nil
+	}
 	if problem := details.check(); problem != nil {
 		writeRegistryError(w, problem)
 		return

@@ -152,7 +152,11 @@ func (g *registry) maskedCredentials(entry kube.Object) *serviceCredentials {
 	case "Basic":
 		return &serviceCredentials{Basic: &basicCredentials{Username: masked, Password: masked, CSRF: csrf}}
 	case "OAuth":
-		return &serviceCredentials{OAuth: &oauthCredentials{URL: entry.Text("credentials", "authenticationUrl"), ClientID: masked, ClientSecret: masked, CSRF: csrf}}
+		oauth := &oauthCredentials{URL: entry.Text("credentials", "authenticationUrl"), ClientID: masked, ClientSecret: masked, CSRF: csrf}
+		if p := g.parameters(entry.Text("credentials", "secretName")); !p.empty() {
+			oauth.RequestParameters = p // in the open
+		}
+		return &serviceCredentials{OAuth: oauth}
 	case "CertificateGen":
 		values := map[string]string{}
 		if o, err := g.kyma.cluster.Get(g.kyma.resources.secrets, integrationNamespace, entry.Text("credentials", "secretName")); err == nil {

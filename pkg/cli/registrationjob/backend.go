@@ -2,6 +2,7 @@ package registrationjob
 
 import (
 	"context"
+	"sync"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/application"
 	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/appregistry"
@@ -20,10 +21,43 @@ type kyma struct {
 	found   *detect.Result
 }
 
-// ownedRegistry is an Application Registry in a cluster where Applications can be made.
+// ownedRegistry is an Application Registry in a cluster where Applications can be made, and looked at.
 type ownedRegistry struct {
 	*appregistry.Catalog
 	*application.Owner
+
+	seen bool // it is known who manages the Application
+}
+
+// List implements registration.Catalog. The registry does not tell who manages the Application: the cluster does.
+func (o *ownedRegistry) List(ctx context.Context) ([]registration.Registered, error) {
+	var refused error
+	var looking sync.WaitGroup
+	looking.Go(func() { o.seen, refused = o.Refuse(ctx) })
+	services, err := o.Catalog.List(ctx)
+	looking.Wait()
+	if refused != nil {
+		return nil, refused
+	}
+	return services, err
+}
+
+// Notes implements registration.Noter.
+func (o *ownedRegistry) Notes(ctx context.Context, registered []registration.Service) (all []string, each map[string]string) {
+	all, each = o.Catalog.Notes(ctx, registered)
+	if !o.seen {
+		all = append(all, "whether Compass manages the Application, and would undo what is registered, is not known: this account may not read it")
+	}
+	return all, each
+}
+
+// unseenRegistry is an Application Registry without a cluster to look at.
+type unseenRegistry struct{ *appregistry.Catalog }
+
+// Notes implements registration.Noter.
+func (u unseenRegistry) Notes(ctx context.Context, registered []registration.Service) (all []string, each map[string]string) {
+	all, each = u.Catalog.Notes(ctx, registered)
+	return append(all, "whether Compass manages the Application, and would undo what is registered, is not known without a cluster to look at (--kubeconfig)"), each
 }
 
 // Writes implements registration.WriteCounter.
@@ -88,8 +122,11 @@ func (j *job) newCatalog(client *kube.Client, name string, found *detect.Result)
 	registry, err := appregistry.New(appregistry.Options{
 		URL: found.RegistryURL, Application: name, Instance: j.instance, Gateway: found.Gateway, Logger: j.log,
 	})
-	if err != nil || client == nil {
-		return registry, err
+	switch {
+	case err != nil:
+		return nil, err
+	case client == nil:
+		return unseenRegistry{registry}, nil
 	}
-	return &ownedRegistry{registry, application.NewOwner(client, name)}, nil
+	return &ownedRegistry{Catalog: registry, Owner: application.NewOwner(client, name)}, nil
 }

@@ -206,13 +206,7 @@ func (c *Catalog) check(object *unstructured.Unstructured) error {
 	if object == nil {
 		return fmt.Errorf("application %s: %w", c.options.Application, registration.ErrNoApplication)
 	}
-	if by := managedBy(object); by != "" {
-		return &registration.ConfigError{
-			What: fmt.Sprintf("application %s belongs to %s, which would undo every change", c.options.Application, by),
-			Next: "choose the name of another Application, or register the API where that Application comes from",
-		}
-	}
-	return nil
+	return refuseManaged(c.options.Application, object)
 }
 
 // managedBy names who else manages an Application; empty where nobody does.

@@ -2,6 +2,7 @@ package application
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -36,6 +37,31 @@ func NewOwner(client *kube.Client, name string) *Owner { return &Owner{client: c
 
 // Writes implements registration.WriteCounter.
 func (o *Owner) Writes() int { return o.client.Writes() }
+
+// Refuse looks at the Application where another Catalog fills it, and returns an error where somebody else manages it,
+// as a Catalog of this package does. known says whether that could be found out; one that does not exist is nobody's.
+func (o *Owner) Refuse(ctx context.Context) (known bool, err error) {
+	object, err := o.client.Get(ctx, kube.Application(o.name))
+	switch {
+	case kube.IsNotFound(err):
+		return true, nil
+	case err != nil:
+		return false, nil
+	}
+	return true, refuseManaged(o.name, object)
+}
+
+// refuseManaged is the error for an Application that somebody else manages.
+func refuseManaged(name string, object *unstructured.Unstructured) error {
+	by := managedBy(object)
+	if by == "" {
+		return nil
+	}
+	return &registration.ConfigError{
+		What: fmt.Sprintf("application %s belongs to %s, which would undo every change", name, by),
+		Next: "choose the name of another Application, or register the API where that Application comes from",
+	}
+}
 
 // CreateApplication implements registration.ApplicationOwner.
 func (o *Owner) CreateApplication(ctx context.Context) error {

@@ -66,6 +66,7 @@ type Catalog struct {
 var (
 	_ registration.Catalog              = (*Catalog)(nil)
 	_ registration.CredentialJudge      = (*Catalog)(nil)
+	_ registration.Noter                = (*Catalog)(nil)
 	_ registration.SpecificationFetcher = (*Catalog)(nil)
 	_ registration.WriteCounter         = (*Catalog)(nil)
 	_ registration.WriteForeseer        = (*Catalog)(nil)
