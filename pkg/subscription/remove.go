@@ -2,7 +2,6 @@ package subscription
 
 import (
 	"context"
-	"errors"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
 	"github.com/kyma-connectors/kyma-connectors/pkg/system"
@@ -18,13 +17,13 @@ func Remove(ctx context.Context, options Options, deps Dependencies, removal *re
 	}
 }
 
-// unasked notes that the system could not be asked about something.
-func (r *run) unasked(removal *registration.Removal, what string, f system.Finding) {
+// unasked notes that the system could not be asked about something, and what is on record of it.
+func (r *run) unasked(removal *registration.Removal, what string, f system.Finding, record StateData) {
 	if r.nothingMade() {
 		r.Log.Info("the system could not be asked about webhooks, but none was ever made", "reason", f.Reason)
 		return
 	}
-	removal.Failed(what, asError(f))
+	removal.Failed(what, &registration.ConfigError{What: f.Reason, Next: "remove at the system " + record.Describe()})
 }
 
 // beginRemoval prepares the sections of which there may be something at the system.
@@ -54,7 +53,7 @@ func (r *run) beginRemoval(ctx context.Context, removal *registration.Removal) [
 	if f.OK() {
 		return sections
 	}
-	r.unasked(removal, "webhooks at the system", f)
+	r.unasked(removal, "webhooks at the system", f, r.loaded)
 	return nil
 }
 
@@ -77,15 +76,15 @@ func (s *section) addressForRemoval() bool {
 func (s *section) remove(ctx context.Context, removal *registration.Removal) {
 	instances, ok := s.instances(ctx)
 	if !ok {
-		s.unasked(removal, s.name()+" at the system", s.failure())
+		s.unasked(removal, s.name()+" at the system", s.failure(), s.record(""))
 		return
 	}
 	if f := s.list(ctx, instances); !f.OK() {
-		s.unasked(removal, s.name()+" at the system", f)
+		s.unasked(removal, s.name()+" at the system", f, s.record(""))
 		return
 	}
 	for id, f := range s.unknown {
-		s.unasked(removal, "webhook of "+id, f)
+		s.unasked(removal, "webhook of "+id, f, s.record(id))
 	}
 	raw := map[string][]byte{}
 	for _, i := range instances {
@@ -99,12 +98,12 @@ func (s *section) remove(ctx context.Context, removal *registration.Removal) {
 		if s.w.First {
 			what = s.name()
 		}
-		if s.w.Delete == nil {
-			removal.Failed(what, &registration.ConfigError{What: "the system has no way to delete it", Next: "remove it at the system"})
-			continue
+		f := system.Misconfigured("", "the system has no way to delete it")
+		if s.w.Delete != nil {
+			f = s.delete(ctx, old, raw[old.Key])
 		}
-		if f := s.delete(ctx, old, raw[old.Key]); !f.OK() {
-			removal.Failed(what, asError(f))
+		if !f.OK() {
+			removal.Failed(what, &registration.ConfigError{What: f.Reason, Next: "remove at the system " + shownID(nameOf(old), old.ID)})
 			continue
 		}
 		removal.Done(what)
@@ -117,10 +116,11 @@ func (s *section) failure() system.Finding {
 	return system.Finding{Class: row.Class, Reason: row.Reason, Next: row.Next}
 }
 
-// asError makes an error of a finding.
-func asError(f system.Finding) error {
-	if f.Class == system.ClassUnreachable {
-		return errors.New(f.Reason)
+// record is what is known of a section's webhooks, or of the one of an instance.
+func (s *section) record(instance string) StateData {
+	records := s.records()
+	if instance != "" {
+		records = map[string]Record{instance: records[instance]}
 	}
-	return &registration.ConfigError{What: f.Reason, Next: f.Next}
+	return StateData{Callbacks: []string{s.callback.shown}, Webhooks: records}
 }

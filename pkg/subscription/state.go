@@ -9,9 +9,11 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
+	"github.com/kyma-connectors/kyma-connectors/pkg/system"
 )
 
 // State keeps, between two runs, what a listing of the system does not tell: with which key a webhook was
@@ -70,6 +72,37 @@ func (d StateData) clone() StateData {
 		d.Webhooks = map[string]Record{}
 	}
 	return d
+}
+
+// Describe names the webhooks that the system has according to the record, with the system's ids and the addresses
+// that they call, for somebody who has to remove them by hand.
+func (d StateData) Describe() string {
+	var names []string
+	for key, record := range d.Webhooks {
+		if record.ID != "" {
+			names = append(names, shownID(system.Printable(strings.TrimPrefix(key, "/"), maxText), record.ID))
+		}
+	}
+	slices.Sort(names)
+	calling := strings.Join(d.Callbacks, " or ")
+	switch {
+	case len(names) > 0 && calling != "":
+		return strings.Join(names, ", ") + ", which call " + calling
+	case len(names) > 0:
+		return strings.Join(names, ", ")
+	case calling != "":
+		return "what calls " + calling
+	}
+	return "what calls this installation"
+}
+
+// shownID is the name of a webhook with the system's id.
+func shownID(name, id string) string {
+	id = system.Printable(id, maxText)
+	if name == id {
+		return name
+	}
+	return name + " (id " + id + ")"
 }
 
 // newKey makes a key for StateData.

@@ -559,6 +559,7 @@ func TestRemoval(t *testing.T) {
 			removal = remove(f)
 			require.Len(t, removal.Left, 1, "the webhooks that were made are still there")
 			assert.Contains(t, removal.Left[0].Reason, "401")
+			assert.Contains(t, removal.Left[0].Next, "which call "+address, "who reads it can find them")
 		}
 	})
 	t.Run("of what is not on record", func(t *testing.T) {
@@ -586,6 +587,7 @@ func TestRemoval(t *testing.T) {
 		require.Len(t, removal.Left, 1)
 		assert.Equal(t, "webhook orders/created", removal.Left[0].What)
 		assert.Contains(t, removal.Left[0].Reason, "the user may not call it")
+		assert.Equal(t, "remove at the system orders/created (id 1)", removal.Left[0].Next)
 	})
 	t.Run("that the system does not answer", func(t *testing.T) {
 		t.Parallel()
@@ -595,6 +597,6 @@ func TestRemoval(t *testing.T) {
 		removal := remove(f)
 		require.Len(t, removal.Left, 1)
 		assert.Equal(t, "webhooks at the system", removal.Left[0].What)
-		assert.Equal(t, "run it again", removal.Left[0].Next)
+		assert.Equal(t, "remove at the system orders/created (id 1), orders/paid (id 2), which call "+address, removal.Left[0].Next)
 	})
 }

@@ -256,13 +256,13 @@ func TestFlagsOfOneBinary(t *testing.T) {
 // Two releases never share a stream, and servers that ask who comes get an answer.
 func TestJetStream(t *testing.T) {
 	t.Parallel()
-	jetstream := form().with(values{"buffer": values{"type": "jetstream", "jetstream": values{"url": "nats://a:4222,nats://b:4222", "replicas": 3}}, "nats": values{"credentialsSecret": "nats-user"}})
+	jetstream := form().with(values{"buffer": values{"type": "jetstream", "jetstream": values{"url": "nats://a:4222,nats://b:4222", "replicas": 3, "size": "256Mi"}}, "nats": values{"credentialsSecret": "nats-user"}})
 	pods := render(t, install(jetstream)).pods(t)
 	for _, name := range []string{"Deployment my-c4c-gateway", "Pod my-c4c-test-gateway"} {
 		pod := pods[name]
 		assert.True(t, slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == "nats-user" }), name)
 		for _, c := range containers(pod) {
-			assert.Subset(t, env(t, c), map[string]string{"KC_BUFFER_STREAM": "team-a-my-c4c", "KC_BUFFER_REPLICAS": "3", "KC_NATS_CREDENTIALS": "/etc/connector/nats/nats.creds"}, name)
+			assert.Subset(t, env(t, c), map[string]string{"KC_BUFFER_STREAM": "team-a-my-c4c", "KC_BUFFER_REPLICAS": "3", "KC_BUFFER_MAX_BYTES": "256MiB", "KC_NATS_CREDENTIALS": "/etc/connector/nats/nats.creds"}, name)
 			assert.True(t, slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/etc/connector/nats" && m.ReadOnly }), name)
 		}
 	}

@@ -120,6 +120,12 @@ func TestHooks(t *testing.T) {
 		jobs := hooks[event].ofKind("Job")
 		require.Len(t, jobs, 1, event)
 		assert.Equal(t, name, jobs[0].GetName())
+		// What a removal left at the system is nowhere else to be read.
+		shown := []release.HookOutputLogPolicy{release.HookOutputOnFailed}
+		if event == "pre-delete" {
+			shown = append(shown, release.HookOutputOnSucceeded)
+		}
+		assert.ElementsMatch(t, shown, jobs[0].hook.OutputLogPolicies, event)
 		weights := map[string]int{}
 		for _, o := range hooks[event] {
 			weights[o.GetKind()] = o.hook.Weight

@@ -38,7 +38,7 @@ func TestDisturbances(t *testing.T) {
 	s.apply(t, s.manifest(t, "load.yaml", map[string]any{"Namespace": systemsSpace, "Registry": s.registry, "Tag": tag}))
 	s.rollout(t, systemsSpace+"/load")
 	disk := map[string]any{"type": "disk", "disk": map[string]any{"size": "64Mi"}}
-	stream := map[string]any{"type": "jetstream", "jetstream": map[string]any{"url": "nats://nats.kyma-system:4222"}}
+	stream := map[string]any{"type": "jetstream", "jetstream": map[string]any{"url": "nats://nats.kyma-system:4222", "size": "64Mi"}}
 	for _, plan := range []struct {
 		name   string
 		values map[string]any

@@ -156,6 +156,8 @@ const mine = "kyma-connectors.io/e2e"
 func (s *suite) clear(t *testing.T) {
 	t.Helper()
 	s.kubectl(t, "delete", "namespaces", "-l", mine, "--wait", "--timeout=120s")
+	// What is in no namespace: rights of releases that were not uninstalled.
+	s.kubectl(t, "delete", "clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/part-of=kyma-connectors,app.kubernetes.io/managed-by=Helm")
 	for _, n := range []string{"kyma-system", "istio-system"} {
 		require.Empty(t, s.kubectl(t, "get", "namespace", n, "--ignore-not-found", "-o", "name"), "this cluster has a Kyma of its own: use another one")
 	}

@@ -233,6 +233,8 @@ spec:
   value: {{ printf "%s-%s" .Release.Namespace .fullname }}
 - name: KC_BUFFER_REPLICAS
   value: {{ .Values.buffer.jetstream.replicas | int | quote }}
+- name: KC_BUFFER_MAX_BYTES
+  value: {{ printf "%sB" .Values.buffer.jetstream.size | quote }}
 {{- end }}
 {{- if .Values.nats.credentialsSecret }}
 - name: KC_NATS_CREDENTIALS

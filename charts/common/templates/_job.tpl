@@ -66,7 +66,11 @@ kind: Job
 metadata:
   name: {{ include "common.name" (list $c $suffix) }}
   labels: {{- include "common.labels" (list $c .component) | nindent 4 }}
-  {{- include "common.hookAnnotations" (list $c .hook.events .hook.weight .hook.remove) }}
+  {{- with include "common.hook" (list $c .hook.events .hook.weight .hook.remove) }}
+  annotations: {{- . | nindent 4 }}
+    # Helm 3.18 prints what the pod says before it removes it: why it failed, and what an uninstallation had to leave at the system.
+    helm.sh/hook-output-log-policy: {{ ternary "hook-succeeded,hook-failed" "hook-failed" (eq $.name "delete") }}
+  {{- end }}
 spec:
   {{- $spec | nindent 2 }}
   {{- if $c.Values.registration.hooks }}

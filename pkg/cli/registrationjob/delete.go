@@ -3,6 +3,7 @@ package registrationjob
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -24,7 +25,8 @@ func newDelete(j *job) *cobra.Command {
 program made it and nobody else uses it, webhooks at the system, and the installation's own Secrets.
 
 Goes on after a failure and always succeeds, so that it never keeps anybody from removing a release. What it could
-not remove is printed and kept in the status ConfigMap, which is removed only where nothing is left.`,
+not remove is printed, webhooks with the system's ids. The installation's own Secrets and its status ConfigMap go in
+any case but one: where something of the installation is left in the cluster, the status ConfigMap says what.`,
 		Example: `  registration-job delete --connector connector.yaml --params params.yaml --instance shop/acme \
     --namespace shop --state-secret acme-state --generated-secret acme-generated --status-configmap acme-status`,
 		Args: cobra.NoArgs,
@@ -44,6 +46,9 @@ not remove is printed and kept in the status ConfigMap, which is removed only wh
 	cmd.Flags().BoolVar(&keep, "keep-generated", false, "keep the Secret with generated parameters, for another installation of the same name")
 	return cmd
 }
+
+// objectsTimeout is the time for removing the installation's own objects, even where a system that hangs took all the rest.
+const objectsTimeout = 15 * time.Second
 
 func (j *job) delete(ctx context.Context, keepGenerated bool) error {
 	removal := registration.NewRemoval(j.definition.Metadata.Name, j.instance)
@@ -66,15 +71,20 @@ func (j *job) delete(ctx context.Context, keepGenerated bool) error {
 			removal.Failed("the installation's own Secrets", err)
 		}
 	}
-	settled := j.removeWebhooks(ctx, client, removal)
+	inside := len(removal.Left)
+	j.removeWebhooks(ctx, client, removal)
+	outside := len(removal.Left) - inside
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objectsTimeout)
+	defer cancel()
 	if client != nil {
-		j.removeObjects(ctx, client, removal, keepGenerated, settled)
+		j.removeObjects(ctx, client, removal, keepGenerated)
 	}
 	removal.Finish(j.redact.Redact)
-	if removal.OK {
+	// What is left at the system is no reason to leave something here: nobody would come back for it.
+	if len(removal.Left) == outside {
 		j.removeStatus(ctx, client, removal)
 	}
-	if !removal.OK {
+	if len(removal.Left) > outside {
 		j.keepStatus(ctx, client, kube.Known{}, removal)
 	}
 	return j.print(removal)
@@ -108,12 +118,8 @@ func (j *job) hasObjects() bool {
 }
 
 // removeObjects removes the installation's own Secrets.
-// The state stays as long as something is left at the system: it says which webhooks are ours.
-func (j *job) removeObjects(ctx context.Context, client *kube.Client, removal *registration.Removal, keepGenerated, settled bool) {
-	names := []string{}
-	if settled {
-		names = append(names, j.stateSecret)
-	}
+func (j *job) removeObjects(ctx context.Context, client *kube.Client, removal *registration.Removal, keepGenerated bool) {
+	names := []string{j.stateSecret}
 	if !keepGenerated {
 		names = append(names, j.generatedSecret)
 	}

@@ -263,7 +263,7 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // kubeCall makes a call to the cluster of $KUBECONFIG: kube METHOD PATH [FILE]. The answer is the file "answer".
-func kubeCall(ts *testscript.TestScript, _ bool, args []string) {
+func kubeCall(ts *testscript.TestScript, neg bool, args []string) {
 	var body io.Reader
 	if len(args) > 2 {
 		document, err := yaml.YAMLToJSON([]byte(ts.ReadFile(args[2])))
@@ -275,7 +275,10 @@ func kubeCall(ts *testscript.TestScript, _ bool, args []string) {
 	recorder := httptest.NewRecorder()
 	cluster := strings.TrimSuffix(filepath.Base(ts.Getenv("KUBECONFIG")), ".kubeconfig")
 	worldOf(ts).clusters[cluster].KubeAPI().ServeHTTP(recorder, request)
-	if recorder.Code >= 300 {
+	if neg && recorder.Code == http.StatusNotFound {
+		return
+	}
+	if neg || recorder.Code >= 300 {
 		ts.Fatalf("%s %s: %d %s", args[0], args[1], recorder.Code, recorder.Body)
 	}
 	var indented bytes.Buffer

@@ -2,6 +2,8 @@ package registrationjob
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/kube"
 	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/subscribed"
@@ -45,31 +47,38 @@ func (j *job) subscribers(kyma *kyma, application string) subscription.Subscribe
 	return sources
 }
 
-// removeWebhooks takes back what was registered at the system, and says whether nothing is left there.
-func (j *job) removeWebhooks(ctx context.Context, client *kube.Client, removal *registration.Removal) bool {
+// removeWebhooks takes back what was registered at the system, and names what is left there.
+func (j *job) removeWebhooks(ctx context.Context, client *kube.Client, removal *registration.Removal) {
 	if len(j.definition.Webhooks) == 0 {
-		return true
+		return
 	}
-	before := len(removal.Left)
+	ctx, cancel := halfOfTheRest(ctx)
+	defer cancel()
 	state := j.webhookState(client)
 	params, err := j.definition.ReadParams(j.params...)
-	switch {
-	case err != nil && nothingRegistered(ctx, state):
-	case err != nil:
-		removal.Failed("webhooks at the system", &registration.ConfigError{
-			What: "the parameters cannot be read, so that the system cannot be asked", Next: "give them by --params, or remove at the system what calls this installation", Err: err})
-	default:
+	if err == nil {
 		subscription.Remove(ctx, subscription.Options{Definition: j.definition, Params: params, Instance: j.instance, CallbackURL: j.callbackURL},
 			subscription.Dependencies{State: state, HTTP: j.newHTTP(), Log: j.log}, removal)
+		return
 	}
-	return len(removal.Left) == before
+	var held subscription.StateData
+	unknown := error(nil)
+	if state != nil {
+		held, unknown = state.Load(ctx)
+	}
+	if state != nil && unknown == nil && len(held.Callbacks) == 0 && len(held.Webhooks) == 0 {
+		return // it is known that there never was one
+	}
+	removal.Failed("webhooks at the system", &registration.ConfigError{
+		What: "the parameters cannot be read, so that the system cannot be asked", Next: "give them by --params, or remove at the system " + held.Describe(), Err: err})
 }
 
-// nothingRegistered says whether it is known that there never was a webhook.
-func nothingRegistered(ctx context.Context, state subscription.State) bool {
-	if state == nil {
-		return false
+// halfOfTheRest leaves time for what comes after a system that hangs.
+func halfOfTheRest(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, bounded := ctx.Deadline()
+	if !bounded {
+		return context.WithCancel(ctx)
 	}
-	held, err := state.Load(ctx)
-	return err == nil && len(held.Callbacks) == 0 && len(held.Webhooks) == 0
+	rest := time.Until(deadline) / 2
+	return context.WithTimeoutCause(ctx, rest, fmt.Errorf("the time for webhooks (%s, half of what was left of --timeout) is over", rest.Round(time.Second)))
 }

@@ -184,6 +184,15 @@ func (b *JetStream) problem(err error) {
 	b.o.Logger.Warn("the buffer's streams cannot be used", "error", err.Error())
 }
 
+// noStream explains why a stream could not be made.
+func (b *JetStream) noStream(name string, err error) error {
+	if strings.Contains(err.Error(), "insufficient storage") { // of a server, or of all those of a cluster
+		return fmt.Errorf("stream %s: %w: the servers set room aside for events and as much for dead letters, twice %d MiB: give them more, or set a smaller --buffer-max-bytes (chart: buffer.jetstream.size)",
+			name, err, b.o.Capacity>>20)
+	}
+	return fmt.Errorf("stream %s: %w", name, err)
+}
+
 // prepare makes or updates streams and consumers. The first consumer is the one without an order.
 func (b *JetStream) prepare(ctx context.Context) ([]jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*callTimeout)
@@ -194,7 +203,7 @@ func (b *JetStream) prepare(ctx context.Context) ([]jetstream.Consumer, error) {
 		MaxBytes: b.o.Capacity, Duplicates: b.o.Window.Age, Replicas: b.o.Replicas,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", b.o.Stream, err)
+		return nil, b.noStream(b.o.Stream, err)
 	}
 	dead, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: b.deadStream(), Description: "events that could not be published", Subjects: []string{b.deadSubject()},
@@ -202,7 +211,7 @@ func (b *JetStream) prepare(ctx context.Context) ([]jetstream.Consumer, error) {
 		MaxBytes: b.o.Capacity, MaxAge: b.o.DeadLetterAge, Duplicates: min(b.o.DeadLetterAge, time.Hour), Replicas: b.o.Replicas,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", b.deadStream(), err)
+		return nil, b.noStream(b.deadStream(), err)
 	}
 	b.dead.Store(&dead)
 	var consumers []jetstream.Consumer

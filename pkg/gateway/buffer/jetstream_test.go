@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +21,13 @@ import (
 
 func startNATS(t *testing.T, port int, dir string) *server.Server {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true})
+	return startSmallNATS(t, port, dir, 0)
+}
+
+// startSmallNATS has room for so many bytes; 0 for what the disk has.
+func startSmallNATS(t *testing.T, port int, dir string, room int64) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, JetStreamMaxStore: room, NoLog: true, NoSigs: true})
 	require.NoError(t, err)
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
@@ -41,6 +48,18 @@ func startJetStream(t *testing.T, sink *gatewaytest.Sink) harness {
 	dispatch(t, b, sink)
 	require.Eventually(t, func() bool { return b.Status().Problem == nil }, patience, time.Millisecond)
 	return harness{buffer: b, sink: sink}
+}
+
+func TestJetStreamWithoutRoomSaysHowMuchItNeeds(t *testing.T) {
+	t.Parallel()
+	b := openJetStream(t, startSmallNATS(t, server.RANDOM_PORT, t.TempDir(), 24<<20).ClientURL())
+	t.Cleanup(func() { assert.NoError(t, b.Close()) })
+	require.Eventually(t, func() bool {
+		problem := b.Status().Problem
+		return problem != nil && strings.Contains(problem.Error(), "c4c-events-dead")
+	}, patience, time.Millisecond)
+	assert.ErrorContains(t, b.Status().Problem, "twice 16 MiB")
+	assert.ErrorContains(t, b.Status().Problem, "buffer.jetstream.size")
 }
 
 func TestJetStreamStartsBeforeItsServer(t *testing.T) {
