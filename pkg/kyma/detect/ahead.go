@@ -2,6 +2,8 @@ package detect
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -15,11 +17,12 @@ type ahead struct {
 
 	mu      sync.Mutex
 	answers map[string]func() (any, error)
+	refused map[string]struct{} // objects that somebody wanted to see and this account may not
 }
 
 // lookAhead asks for everything that a detection needs in any case.
 func lookAhead(ctx context.Context, cluster Cluster, o Options) *ahead {
-	a := &ahead{Cluster: cluster, answers: map[string]func() (any, error){}}
+	a := &ahead{Cluster: cluster, answers: map[string]func() (any, error){}, refused: map[string]struct{}{}}
 	var versions []string
 	if o.Subscriptions == "" {
 		versions = append(versions, eventingGroup)
@@ -76,11 +79,26 @@ func (a *ahead) known(key string) (answer any, err error, asked bool) { //nolint
 
 // Get implements Cluster.
 func (a *ahead) Get(ctx context.Context, ref kube.Ref) (*unstructured.Unstructured, error) {
-	if answer, err, asked := a.known("get " + ref.String()); asked {
-		object, _ := answer.(*unstructured.Unstructured)
-		return object, err
+	var object *unstructured.Unstructured
+	answer, err, asked := a.known("get " + ref.String())
+	if asked {
+		object, _ = answer.(*unstructured.Unstructured)
+	} else {
+		object, err = a.Cluster.Get(ctx, ref)
 	}
-	return a.Cluster.Get(ctx, ref)
+	if kube.IsForbidden(err) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.refused[ref.String()] = struct{}{}
+	}
+	return object, err
+}
+
+// notAllowed names what this account may not see, in an order that does not change.
+func (a *ahead) notAllowed() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Sorted(maps.Keys(a.refused))
 }
 
 // Versions implements Cluster.

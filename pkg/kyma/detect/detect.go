@@ -152,8 +152,10 @@ func Run(ctx context.Context, cluster Cluster, options Options) (*Result, error)
 		options.HTTP = httpclient.New(httpclient.Options{Retry: httpclient.Retry{Attempts: 2}})
 	}
 	d := &detector{Options: options, cluster: cluster, result: &Result{}}
+	var ahead *ahead
 	if cluster != nil {
-		d.cluster = lookAhead(ctx, cluster, options)
+		ahead = lookAhead(ctx, cluster, options)
+		d.cluster = ahead
 	}
 	if err := d.backend(ctx); err != nil {
 		return nil, err
@@ -174,6 +176,9 @@ func Run(ctx context.Context, cluster Cluster, options Options) (*Result, error)
 	d.eventPrefix()
 	d.publish(ctx)
 	d.subscribeBy(ctx)
+	if list := ahead.notAllowed(); len(list) > 0 {
+		d.found("rights", "incomplete", "this account may not get %s, so that what stands above had to be found out without", strings.Join(list, ", "))
+	}
 	return d.result, nil
 }
 

@@ -285,6 +285,12 @@ func TestEveryKymaIsRecognised(t *testing.T) {
 				assert.NotEmpty(t, finding.Why, "%+v", finding)
 			}
 			assert.GreaterOrEqual(t, len(got.Findings), 4, "each step is reported")
+			last := got.Findings[len(got.Findings)-1]
+			assert.Equal(t, test.cluster.forbidden, last.What == "rights", "what this account may not see is said, and only that")
+			if test.cluster.forbidden {
+				assert.Contains(t, last.Why, "may not get ")
+				assert.Contains(t, last.Why, "services kyma-system/central-application-gateway")
+			}
 			got.Findings = nil
 			if test.want.SubscribeBy == "" {
 				test.want.SubscribeBy = test.want.Subscriptions
