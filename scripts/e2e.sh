@@ -37,6 +37,7 @@ images() { # images COMMAND ARGUMENT...: nothing that it links may differ from w
 images build -binaries "$work" -platforms "$platforms" >/dev/null
 if [ "$own" = 0 ]; then
 	images push
+	export E2E_LEAVE=yes # others use that cluster
 else
 	$cluster load "$work"/images/*.tar
 fi

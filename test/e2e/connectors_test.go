@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/simulator"
 )
 
 // connectors are all connectors, with the parameter that must arrive in Kyma's Secrets.
@@ -79,10 +81,14 @@ func TestConnectors(t *testing.T) {
 				byBroker.connect(t)
 				row.events += y.fire(t, byBroker)
 			})
+			if len(y.definition.Relay) > 0 {
+				t.Run("what Kyma publishes arrives at the system", func(t *testing.T) { row.relayed = byHelm.relay(t) })
+			}
 			t.Run("helm test succeeds, and shows what it found", func(t *testing.T) {
 				out, err := exec.CommandContext(t.Context(), s.program, "helm", "test", byHelm.name, "-n", byHelm.namespace, "--timeout", "2m").CombinedOutput()
 				byHelm.explain(t, string(out), err)
 				assert.Contains(t, string(out), "ANSWER", "what verify says")
+				assert.Contains(t, string(out), "target: ok", "what the event gateway's check says")
 			})
 			t.Run("an uninstallation unregisters and leaves nothing", func(t *testing.T) {
 				started := time.Now()
@@ -134,4 +140,31 @@ func (r *release) provision(t *testing.T, plan string) {
 		err = fmt.Errorf("addonctl provision: %w: %s", err, out)
 	}
 	r.explain(t, string(out), err)
+}
+
+// relay publishes an event as a workload does, and returns how many records the system then has.
+func (r *release) relay(t *testing.T) int {
+	t.Helper()
+	names := strings.Split(r.form["relay_types"], ",")
+	name, version, _ := strings.Cut(names[0], ".v")
+	eventually(t, time.Minute, func() string {
+		if ready := r.s.kubectl(t, "-n", r.namespace, "get", "subscriptions", "-o", "jsonpath={.items[*].status.ready}"); ready != "true" {
+			return "the relay's Subscription is not ready: " + ready
+		}
+		return ""
+	})
+	code := fmt.Sprintf("order-%d", time.Now().UnixNano())
+	r.s.proxied(t, "kyma-system", "eventing-publisher-proxy", "/"+r.form["relay_source"]+"/v1/events", map[string]any{
+		"event-type": name, "event-type-version": "v" + version, "event-time": time.Now().UTC().Format(time.RFC3339), "data": map[string]any{"orderCode": code, "total": 42.5},
+	}, nil)
+	records := 0
+	eventually(t, time.Minute, func() string {
+		var ingested []simulator.Ingested
+		r.s.proxied(t, systemsSpace, r.system.name, "/ingested", nil, &ingested)
+		if records = len(ingested); !strings.Contains(text(ingested), code) {
+			return "the system has not got the event: " + text(ingested)
+		}
+		return ""
+	})
+	return records
 }

@@ -34,9 +34,7 @@ type books struct {
 func TestDisturbances(t *testing.T) {
 	s := newSuite(t)
 	y := s.system(t, "c4c")
-	s.certificate(t, systemsSpace, "load-tls", "load")
-	s.apply(t, s.manifest(t, "load.yaml", map[string]any{"Namespace": systemsSpace, "Registry": s.registry, "Tag": tag}))
-	s.rollout(t, systemsSpace+"/load")
+	s.load(t)
 	disk := map[string]any{"type": "disk", "disk": map[string]any{"size": "64Mi"}}
 	stream := map[string]any{"type": "jetstream", "jetstream": map[string]any{"url": "nats://nats.kyma-system:4222", "size": "64Mi"}}
 	for _, plan := range []struct {
@@ -71,23 +69,80 @@ func TestDisturbances(t *testing.T) {
 	}
 }
 
+// load starts who sends much.
+func (s *suite) load(t *testing.T) {
+	t.Helper()
+	s.certificate(t, systemsSpace, "load-tls", "load")
+	s.apply(t, s.manifest(t, "load.yaml", map[string]any{"Namespace": systemsSpace, "Registry": s.registry, "Tag": tag}))
+	s.rollout(t, systemsSpace+"/load")
+}
+
+// TestRotation changes, under load, a secret that the gateway checks deliveries with. A system that never repeats what was refused
+// needs three steps: the gateway takes both, the system signs with the new one, the former one ends. No delivery may be refused.
+func TestRotation(t *testing.T) {
+	s := newSuite(t)
+	y := s.system(t, "github")
+	s.load(t)
+	former, present := "the-former-secret-of-the-webhook", "the-present-secret-of-the-webhook"
+	r := s.newRelease(t, y, "rotation", "rotated", map[string]string{"application_name": "rotated", "secret": former})
+	values := map[string]any{"gateway": map[string]any{"replicas": 2}}
+	r.install(t, values)
+	d := &disturbed{release: r, plan: "default, 2 replicas", values: values, keeps: true, kind: "deployment"}
+	d.secrets = []string{former}
+	d.under(t, "helm upgrade that lets a new webhook secret in", false, func(t *testing.T) {
+		r.form["previous_secret"] = present // taken besides; what the system signs with is the other one
+		r.upgrade(t, values)
+	})
+	d.secrets = []string{former, present}
+	d.under(t, "helm upgrade that gives it to the system", false, func(t *testing.T) {
+		r.form["secret"], r.form["previous_secret"] = present, former
+		r.upgrade(t, values)
+	})
+	r.connect(t)
+	y.fire(t, r) // the registration has told the system the new one
+	d.secrets = []string{present}
+	d.under(t, "helm upgrade that shuts the former one out", false, func(t *testing.T) {
+		delete(r.form, "previous_secret")
+		r.upgrade(t, values)
+	})
+	var b books
+	s.proxied(t, systemsSpace, "load", "/start", d.assignment(t, former), nil)
+	time.Sleep(2 * time.Second)
+	s.proxied(t, systemsSpace, "load", "/secrets", []string{present}, nil) // or nobody ever takes what was offered
+	s.proxied(t, systemsSpace, "load", "/stop", map[string]any{}, &b)
+	assert.Contains(t, b.Text, "401:", "the former secret is refused when it is not given any more")
+	assert.Empty(t, b.Problem)
+	r.uninstall(t)
+}
+
 // disturbed is a release under load.
 type disturbed struct {
 	*release
 	plan, kind string
 	values     map[string]any
 	keeps      bool
+	secrets    []string // of GitHub's webhook; none for SAP Cloud for Customer
 	runs       int
+}
+
+// assignment is what the load is told.
+func (d *disturbed) assignment(t *testing.T, secrets ...string) map[string]any {
+	t.Helper()
+	d.runs++
+	a := map[string]any{
+		"URL":     "https://" + d.hosts(t)[0] + d.system.definition.Deliveries[0].HTTP.Path,
+		"Secrets": secrets, "Prefix": fmt.Sprintf("%s-%d-%d", d.namespace, d.runs, time.Now().Unix()), "Senders": 8, "PauseMilliseconds": 50,
+	}
+	if len(secrets) == 0 {
+		a["User"], a["Password"] = d.value(t, "event_user"), d.value(t, "event_password")
+	}
+	return a
 }
 
 // under sends events while something happens, and a little longer.
 func (d *disturbed) under(t *testing.T, what string, kills bool, happens func(t *testing.T)) {
 	t.Run(what, func(t *testing.T) {
-		d.runs++
-		d.s.proxied(t, systemsSpace, "load", "/start", map[string]any{
-			"URL": "https://" + d.hosts(t)[0] + "/c4c", "User": d.value(t, "event_user"), "Password": d.value(t, "event_password"),
-			"Prefix": fmt.Sprintf("%s-%d-%d", d.plan, d.runs, time.Now().Unix()), "Senders": 8, "PauseMilliseconds": 50,
-		}, nil)
+		d.s.proxied(t, systemsSpace, "load", "/start", d.assignment(t, d.secrets...), nil)
 		stopped := false
 		var b books
 		stop := func() {
@@ -113,6 +168,7 @@ func (d *disturbed) under(t *testing.T, what string, kills bool, happens func(t 
 		assert.Empty(t, b.Problem)
 		assert.Zero(t, b.GaveUp, "events that nobody took for two minutes")
 		assert.Positive(t, b.Acknowledged)
+		assert.NotContains(t, b.Text, "401:", "nobody was refused for a wrong secret")
 		if d.keeps {
 			assert.Less(t, longest, senderTimeout, "an event had to wait longer than its sender does")
 		}
@@ -192,8 +248,7 @@ func (d *disturbed) rotate(t *testing.T) {
 	d.s.rollout(t, systemsSpace+"/"+d.system.name)
 	d.system.params, d.form["basic_password"] = params, params["basic_password"]
 	generated := d.s.secret(t, d.namespace, d.name+"-generated")
-	out, err := d.s.try(t.Context(), nil, "helm", "upgrade", d.name, d.s.chart(t, d.system.name), "-n", d.namespace, "-f", d.valuesFile(t, d.values), "--wait", "--timeout", "4m")
-	d.explain(t, out, err)
+	d.upgrade(t, d.values)
 	d.registered(t, "basic_password")
 	assert.Equal(t, generated, d.s.secret(t, d.namespace, d.name+"-generated"), "what was generated is kept")
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -173,6 +174,13 @@ func (s *suite) newRelease(t *testing.T, y *system, namespace, name string, form
 func (r *release) install(t *testing.T, more map[string]any) {
 	t.Helper()
 	out, err := r.s.try(t.Context(), nil, "helm", "install", r.name, r.s.chart(t, r.system.name), "-n", r.namespace, "-f", r.valuesFile(t, more), "--wait", "--timeout", "4m")
+	r.explain(t, out, err)
+}
+
+// upgrade brings the release to what the form and the values say now.
+func (r *release) upgrade(t *testing.T, more map[string]any) {
+	t.Helper()
+	out, err := r.s.try(t.Context(), nil, "helm", "upgrade", r.name, r.s.chart(t, r.system.name), "-n", r.namespace, "-f", r.valuesFile(t, more), "--wait", "--timeout", "4m")
 	r.explain(t, out, err)
 }
 
@@ -348,10 +356,10 @@ func text(v any) string {
 // uninstall removes the release, and returns what Helm and the Job said. Nothing may be left of it.
 func (r *release) uninstall(t *testing.T) (said string) {
 	t.Helper()
-	out, err := r.s.try(t.Context(), nil, "helm", "uninstall", r.name, "-n", r.namespace, "--timeout", "4m")
-	r.explain(t, out, err)
+	out, err := exec.CommandContext(t.Context(), r.s.program, "helm", "uninstall", r.name, "-n", r.namespace, "--timeout", "4m").CombinedOutput()
+	r.explain(t, string(out), err)
 	r.gone(t)
-	return out
+	return string(out)
 }
 
 // gone waits until nothing is left of a release, wherever it may be.

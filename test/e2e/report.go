@@ -17,12 +17,13 @@ var report = &figures{rows: map[string]*row{}}
 type figures struct {
 	rows         map[string]*row
 	disturbances []string
+	rights       []string
 }
 
 // row is one connector.
 type row struct {
 	install, provision, uninstall, down time.Duration
-	apis, events                        int
+	apis, events, relayed               int
 	left                                string
 }
 
@@ -36,15 +37,27 @@ func (f *figures) connector(name string) *row {
 // String is the report in Markdown.
 func (f *figures) String() string {
 	var b strings.Builder
-	b.WriteString("| Connector | helm install | addonctl provision | APIs | Events in JetStream | helm uninstall | The same, system down | Left then |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| Connector | helm install | addonctl provision | APIs | Events in JetStream | Events of Kyma at the system | helm uninstall | The same, system down | Left |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(f.rows)) {
 		r := f.rows[name]
-		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %s | %s | %s |\n", name, seconds(r.install), seconds(r.provision), r.apis, r.events, seconds(r.uninstall), seconds(r.down), cmp.Or(r.left, "not tried"))
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %s | %s | %s |\n", name, seconds(r.install), seconds(r.provision), r.apis, r.events, r.relayed, seconds(r.uninstall), seconds(r.down), cmp.Or(r.left, "not tried"))
 	}
 	if len(f.disturbances) > 0 {
-		b.WriteString("\n| Release | Disturbance | Offered | Acknowledged | Refused | Unanswered | Lost | Duplicates | Longest wait |\n|---|---|---|---|---|---|---|---|---|\n" + strings.Join(f.disturbances, ""))
+		b.WriteString("\n| Release | Disturbance | Offered | Acknowledged | Refused | Unanswered | Lost | Duplicates | Waiting |\n|---|---|---|---|---|---|---|---|---|\n" + strings.Join(f.disturbances, ""))
+	}
+	if len(f.rights) > 0 {
+		b.WriteString("\n| Taken away | Of | Named | Then |\n|---|---|---|---|\n" + strings.Join(f.rights, ""))
 	}
 	return b.String()
+}
+
+// right notes what became of a registration without a permission.
+func (f *figures) right(r rule, succeeded bool) {
+	outcome := "the Job fails and says why"
+	if succeeded {
+		outcome = "the report says what was not possible"
+	}
+	f.rights = append(f.rights, fmt.Sprintf("| %s | %s | %s | %s |\n", r.Verbs[0], r.Resources[0], cmp.Or(short(r.ResourceNames), "any"), outcome))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }

@@ -15,6 +15,7 @@ import (
 	"embed"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -74,7 +75,7 @@ func newSuite(t *testing.T) *suite {
 	}
 	s.certificate(t, "istio-system", "tls", "*."+clusterDomain)
 	s.apply(t, s.manifest(t, "kyma.yaml", map[string]any{"Registry": s.registry, "Tag": tag}))
-	for _, d := range []string{"kyma-system/nats", "kyma-system/eventing-publisher-proxy", "istio-system/istio-ingressgateway"} {
+	for _, d := range []string{"kyma-system/nats", "kyma-system/eventing-publisher-proxy", "kyma-system/eventing-manager", "istio-system/istio-ingressgateway"} {
 		s.rollout(t, d)
 	}
 	s.zones[clusterDomain] = s.address(t, "istio-system", "istio-ingressgateway")
@@ -155,14 +156,36 @@ const mine = "kyma-connectors.io/e2e"
 // clear removes what an earlier run left, and refuses a cluster with a real Kyma.
 func (s *suite) clear(t *testing.T) {
 	t.Helper()
+	s.kubectl(t, "delete", "clusterrolebindings,clusterroles", "-l", mine)
+	for _, name := range strings.Fields(s.kubectl(t, "get", "namespaces", "-l", mine, "-o", "name")) {
+		s.outside(t, strings.TrimPrefix(name, "namespace/"))
+	}
 	s.kubectl(t, "delete", "namespaces", "-l", mine, "--wait", "--timeout=120s")
-	// What is in no namespace: rights of releases that were not uninstalled.
-	s.kubectl(t, "delete", "clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/part-of=kyma-connectors,app.kubernetes.io/managed-by=Helm")
+	require.Empty(t, s.kubectl(t, "get", "customresourcedefinitions", "-l", "!"+mine, "-o", "name", "--field-selector=metadata.name=applications.applicationconnector.kyma-project.io"),
+		"this cluster has a Kyma of its own: use another one")
 	for _, n := range []string{"kyma-system", "istio-system"} {
 		require.Empty(t, s.kubectl(t, "get", "namespace", n, "--ignore-not-found", "-o", "name"), "this cluster has a Kyma of its own: use another one")
 	}
 	if s.kubectl(t, "api-resources", "--api-group=applicationconnector.kyma-project.io", "-o", "name") != "" {
 		s.kubectl(t, "delete", "applications", "--all")
+	}
+}
+
+// outside removes the rights of releases in one of our namespaces, which are in no namespace.
+func (s *suite) outside(t *testing.T, namespace string) {
+	t.Helper()
+	var bindings struct {
+		Items []struct {
+			Metadata struct{ Name string }
+			RoleRef  struct{ Name string }
+			Subjects []struct{ Namespace string }
+		}
+	}
+	s.get(t, &bindings, "clusterrolebindings", "-l", "app.kubernetes.io/part-of=kyma-connectors")
+	for _, b := range bindings.Items {
+		if len(b.Subjects) == 1 && b.Subjects[0].Namespace == namespace {
+			s.kubectl(t, "delete", "--ignore-not-found", "clusterrolebinding/"+b.Metadata.Name, "clusterrole/"+b.RoleRef.Name)
+		}
 	}
 }
 
@@ -233,25 +256,52 @@ func (s *suite) certificate(t *testing.T, namespace, name string, hosts ...strin
 // publishNames makes the cluster's DNS know the hosts of the outside world, and waits until it does.
 func (s *suite) publishNames(t *testing.T) {
 	t.Helper()
-	var config struct{ Data map[string]string }
-	s.get(t, &config, "-n", "kube-system", "configmap", "coredns")
+	require.NoError(t, s.setZones(t.Context(), s.zones))
+}
+
+// setZones writes the zones that answer with an address each into the configuration of CoreDNS, in place of earlier ones.
+func (s *suite) setZones(ctx context.Context, zones map[string]string) error {
+	corefile, err := s.try(ctx, nil, "kubectl", "-n", "kube-system", "get", "configmap", "coredns", "-o", "jsonpath={.data.Corefile}")
+	if err != nil {
+		return err
+	}
 	const begin, end = "# e2e: begin\n", "# e2e: end\n"
-	corefile := config.Data["Corefile"]
 	if i, j := strings.Index(corefile, begin), strings.Index(corefile, end); i >= 0 && j > i {
 		corefile = corefile[:i] + corefile[j+len(end):]
 	}
-	var b strings.Builder
-	b.WriteString(begin)
-	for zone, address := range s.zones {
-		fmt.Fprintf(&b, "%s:53 {\n    template IN A {\n        answer \"{{ .Name }} 5 IN A %s\"\n    }\n    template IN AAAA {\n        rcode NOERROR\n    }\n}\n", zone, address)
+	if len(zones) > 0 {
+		var b strings.Builder
+		b.WriteString(begin)
+		for zone, address := range zones {
+			fmt.Fprintf(&b, "%s:53 {\n    template IN A {\n        answer \"{{ .Name }} 5 IN A %s\"\n    }\n    template IN AAAA {\n        rcode NOERROR\n    }\n}\n", zone, address)
+		}
+		b.WriteString(end)
+		corefile = b.String() + corefile
 	}
-	b.WriteString(end)
-	s.applyObject(t, map[string]any{
-		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "coredns", "namespace": "kube-system"},
-		"data": map[string]string{"Corefile": b.String() + corefile},
-	})
-	s.kubectl(t, "-n", "kube-system", "rollout", "restart", "deployment/coredns")
-	s.rollout(t, "kube-system/coredns")
+	patch, err := json.Marshal(map[string]any{"data": map[string]string{"Corefile": corefile}})
+	if err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"patch", "configmap", "coredns", "--type=merge", "-p", string(patch)},
+		{"rollout", "restart", "deployment/coredns"},
+		{"rollout", "status", "deployment/coredns", "--timeout=120s"},
+	} {
+		if _, err := s.try(ctx, nil, append([]string{"kubectl", "-n", "kube-system"}, args...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leave removes everything that the suite made: on a cluster that others use, nothing stays.
+func (s *suite) leave(ctx context.Context) error {
+	err := s.setZones(ctx, nil)
+	for _, kind := range []string{"namespaces", "clusterrolebindings", "clusterroles", "customresourcedefinitions"} {
+		_, failed := s.try(ctx, nil, "kubectl", "delete", kind, "-l", mine, "--wait", "--timeout=120s")
+		err = errors.Join(err, failed)
+	}
+	return err
 }
 
 // proxied calls the port of a Service that is for tests, through the API server.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -28,8 +30,8 @@ const (
 	senderGivesUp = 2 * time.Minute
 )
 
-// load sends the events of SAP Cloud for Customer to a connector and reads what arrives in JetStream. Its books say
-// what became of each.
+// load sends the events of SAP Cloud for Customer or of GitHub to a connector and reads what arrives in JetStream. Its books
+// say what became of each.
 type load struct {
 	ctx context.Context
 	js  jetstream.JetStream
@@ -47,11 +49,13 @@ type loadRun struct {
 	reader  jetstream.ConsumeContext
 	longest atomic.Int64 // nanoseconds from an event's first offer to its acknowledgement
 	gaveUp  atomic.Int64
+	secrets atomic.Pointer[[]string] // GitHub: what deliveries are signed with, one or the other
 }
 
-// assignment is what /start takes: where to send, and how much.
+// assignment is what /start takes: where to send, and how much. With Secrets it is GitHub that sends.
 type assignment struct {
 	URL, User, Password string
+	Secrets             []string
 	Prefix              string
 	Senders             int
 	PauseMilliseconds   int
@@ -96,6 +100,17 @@ func newLoad(ctx context.Context, o options) (public, control http.Handler, err 
 		}
 		l.run.ledger.Broke()
 	})
+	tests.HandleFunc("POST /secrets", func(w http.ResponseWriter, r *http.Request) {
+		var secrets []string
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&secrets)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if err != nil || len(secrets) == 0 || l.run == nil {
+			http.Error(w, "want a list of secrets while something runs", http.StatusBadRequest)
+			return
+		}
+		l.run.secrets.Store(&secrets)
+	})
 	tests.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
 		out, err := l.finish()
 		if err != nil {
@@ -119,6 +134,9 @@ func (l *load) start(a assignment) error {
 		return err
 	}
 	run := &loadRun{ledger: books, target: target}
+	if len(a.Secrets) > 0 {
+		run.secrets.Store(&a.Secrets)
+	}
 	bounded, cancel := context.WithTimeout(l.ctx, 10*time.Second)
 	defer cancel()
 	consumer, err := l.js.OrderedConsumer(bounded, stream, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverNewPolicy})
@@ -146,10 +164,14 @@ func (r *loadRun) arrived(m jetstream.Msg) {
 		ID   string
 		Data struct {
 			Digest string `json:"entity-id"`
+			Issue  struct{ Title, Body string }
 		}
 	}
 	if json.Unmarshal(m.Data(), &e) != nil {
 		return
+	}
+	if e.Data.Issue.Title != "" { // GitHub's events have ids that the gateway makes
+		e.ID, e.Data.Digest = e.Data.Issue.Title, e.Data.Issue.Body
 	}
 	r.target.Note(e.ID, ledger.Arrival{At: time.Now(), Epoch: r.ledger.Epoch(), Answered: true, Intact: e.Data.Digest == digest(e.ID)})
 }
@@ -160,7 +182,7 @@ func (r *loadRun) send(ctx context.Context, s *sender) {
 		id := r.ledger.ID()
 		first := time.Now()
 		for {
-			answer, why := s.offer(id)
+			answer, why := s.offer(id, r.secrets.Load())
 			r.ledger.Enter(s.URL, id, answer, why)
 			waited := time.Since(first)
 			if answer == ledger.Acknowledged {
@@ -223,21 +245,45 @@ func digest(id string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-func (s *sender) offer(id string) (ledger.Answer, string) {
-	body, err := json.Marshal(map[string]any{
+// delivery is the request for an event, as the system makes it.
+func (s *sender) delivery(id string, secrets *[]string) (*http.Request, error) {
+	message := map[string]any{
 		"event-type": "Account.Root.Updated", "event-type-version": "v1", "event-id": id, "event-time": time.Now().UTC().Format(time.RFC3339),
 		"data": map[string]any{"root-entity-id": digest(id), "entity-id": digest(id)},
-	})
+	}
+	if secrets != nil { // what a repetition says is the same
+		message = map[string]any{
+			"action": "opened", "issue": map[string]any{"id": 1, "number": 1, "title": id, "body": digest(id)},
+			"repository": map[string]any{"id": 1, "full_name": "our/shop", "html_url": "https://github.com/our/shop"}, "sender": map[string]any{"login": "load"},
+		}
+	}
+	body, err := json.Marshal(message)
 	if err != nil {
-		return ledger.Unreached, err.Error()
+		return nil, err
 	}
 	request, err := http.NewRequest(http.MethodPost, s.URL, bytes.NewReader(body))
 	if err != nil {
-		return ledger.Unreached, err.Error()
+		return nil, err
 	}
 	request.GetBody = nil // no repetition behind the ledger's back
-	request.SetBasicAuth(s.User, s.Password)
 	request.Header.Set("Content-Type", "application/json")
+	if secrets == nil {
+		request.SetBasicAuth(s.User, s.Password)
+		return request, nil
+	}
+	mac := hmac.New(sha256.New, []byte((*secrets)[rand.IntN(len(*secrets))]))
+	_, _ = mac.Write(body)
+	request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	request.Header.Set("X-GitHub-Event", "issues")
+	request.Header.Set("X-GitHub-Delivery", uuid.NewString())
+	return request, nil
+}
+
+func (s *sender) offer(id string, secrets *[]string) (ledger.Answer, string) {
+	request, err := s.delivery(id, secrets)
+	if err != nil {
+		return ledger.Unreached, err.Error()
+	}
 	answer, err := s.client.Do(request)
 	if err != nil {
 		var failed *net.OpError

@@ -1,6 +1,7 @@
 // Command simulator serves, inside a cluster, what the connectors meet around them:
 //
 //	simulator publisher   Kyma's event publisher, with a real JetStream behind it
+//	simulator eventing    Kyma's eventing controller: brings events to the sinks of Subscriptions
 //	simulator system      an external system, with its API and what sends its events
 //	simulator ingress     the cluster's entrance: takes hosts from APIRules and passes requests to their Services
 //	simulator load        many systems that send at the same time, and the books of what they sent
@@ -39,7 +40,7 @@ type options struct {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("want a command: publisher, system, ingress or load")
+		return errors.New("want a command: publisher, eventing, system, ingress or load")
 	}
 	var o options
 	flags := flag.NewFlagSet("simulator "+args[0], flag.ContinueOnError)
@@ -47,7 +48,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&o.control, "control", ":9000", "address that the tests use")
 	flags.StringVar(&o.cert, "cert", "", "certificate file; without one, plain HTTP")
 	flags.StringVar(&o.key, "key", "", "its key")
-	flags.StringVar(&o.nats, "nats", "", "publisher, load: URL of the NATS server")
+	flags.StringVar(&o.nats, "nats", "", "publisher, eventing, load: URL of the NATS server")
 	flags.StringVar(&o.system, "system", "", "system: name of the system")
 	flags.StringVar(&o.params, "params", "", "system: JSON file with the connector's parameters")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -58,6 +59,8 @@ func run(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "publisher":
 		public, control, err = newPublisher(ctx, o)
+	case "eventing":
+		public, control, err = newEventing(ctx, o)
 	case "system":
 		public, control, err = newSystem(o)
 	case "ingress":
@@ -65,7 +68,7 @@ func run(ctx context.Context, args []string) error {
 	case "load":
 		public, control, err = newLoad(ctx, o)
 	default:
-		return fmt.Errorf("unknown command %q: want publisher, system, ingress or load", args[0])
+		return fmt.Errorf("unknown command %q: want publisher, eventing, system, ingress or load", args[0])
 	}
 	if err != nil {
 		return err

@@ -53,6 +53,7 @@ func newPublisher(ctx context.Context, o options) (public, control http.Handler,
 	})
 	tests := http.NewServeMux()
 	tests.HandleFunc("GET /messages", p.messages)
+	tests.HandleFunc("POST /{app}/v1/events", p.legacy) // what a workload of the cluster publishes
 	return mux, tests, nil
 }
 

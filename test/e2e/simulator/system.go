@@ -46,6 +46,9 @@ func newSystem(o options) (public, control http.Handler, err error) {
 		}
 	})
 	tests.HandleFunc("DELETE /faults", func(http.ResponseWriter, *http.Request) { system.Faults().Clear() })
+	if ingester, ok := system.(simulator.Ingester); ok {
+		tests.HandleFunc("GET /ingested", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, ingester.Ingested()) })
+	}
 	if notifier, ok := system.(simulator.Notifier); ok {
 		sending(tests, notifier)
 	}

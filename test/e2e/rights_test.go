@@ -1,0 +1,193 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// rule is a rule of a Role.
+type rule struct {
+	APIGroups     []string `json:"apiGroups"`
+	Resources     []string `json:"resources"`
+	ResourceNames []string `json:"resourceNames,omitempty"`
+	Verbs         []string `json:"verbs"`
+}
+
+// role is a Role or ClusterRole of a Job's account.
+type role struct {
+	Kind     string
+	Metadata struct{ Name, Namespace string }
+	Rules    []rule
+}
+
+// TestRights takes every single permission from the registration Job: it must fail, or its report must say what it could
+// not do. What is not its own is out of reach.
+func TestRights(t *testing.T) {
+	s := newSuite(t)
+	y := s.system(t, "c4c")
+	r := s.newRelease(t, y, "rights", "narrow", map[string]string{"application_name": "narrow"})
+	r.install(t, map[string]any{"registration": map[string]any{"reconcile": map[string]any{"schedule": "0 0 1 1 *"}}})
+
+	t.Run("what is not the Job's own is out of reach", func(t *testing.T) {
+		s.applyObject(t, map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "foreign", "namespace": "kyma-system", "labels": map[string]any{"e2e": "foreign"}}, "stringData": map[string]string{"password": "theirs"}})
+		s.applyObject(t, map[string]any{"apiVersion": "applicationconnector.kyma-project.io/v1alpha1", "kind": "Application", "metadata": map[string]any{"name": "foreign"}, "spec": map[string]any{"description": "theirs"}})
+		defer s.kubectl(t, "-n", "kyma-system", "delete", "secret/foreign", "application/foreign")
+		for _, job := range []string{"reconcile", "apply"} {
+			as := "--as=system:serviceaccount:" + r.namespace + ":" + r.name + "-" + job
+			own := s.kubectl(t, "get", "application", "narrow", as, "-o", "name")
+			assert.NotEmpty(t, own)
+			for _, args := range [][]string{
+				{"-n", "kyma-system", "get", "secret", "foreign"}, {"-n", "kyma-system", "get", "secrets"}, {"-n", "kyma-system", "delete", "secret", "foreign"},
+				{"-n", "kyma-system", "patch", "secret", "foreign", "-p", "{}"}, {"-n", "default", "get", "secrets"}, {"-n", r.namespace, "get", "secrets"}, {"-n", r.namespace, "get", "secret", r.name + "-credentials"},
+				{"get", "application", "foreign"}, {"get", "applications"}, {"patch", "application", "foreign", "--type=merge", "-p", `{"spec":{"description":"ours"}}`}, {"delete", "application", "foreign"},
+				{"get", "nodes"}, {"-n", r.namespace, "get", "pods"}, {"-n", r.namespace, "create", "token", r.name + "-" + job},
+			} {
+				_, err := s.try(t.Context(), nil, append(append([]string{"kubectl"}, args...), as)...)
+				if assert.Error(t, err, "%s: %v", job, args) {
+					assert.Contains(t, err.Error(), "Forbidden", "%s: %v", job, args)
+				}
+			}
+		}
+	})
+
+	account := r.name + "-reconcile"
+	for _, one := range r.roles(t, account) {
+		single := atoms(one.Rules)
+		for i, rule := range single {
+			t.Run(fmt.Sprintf("%s %s %s %s", rule.Verbs[0], rule.Resources[0], one.Metadata.Namespace, short(rule.ResourceNames)), func(t *testing.T) {
+				r.setting(t, rule.Verbs[0])
+				r.patchRules(t, one, slices.Delete(slices.Clone(single), i, i+1))
+				defer r.patchRules(t, one, one.Rules)
+				succeeded, said := r.runReconcile(t)
+				report.right(rule, succeeded)
+				if succeeded {
+					assert.Regexp(t, `may not|forbidden|not allowed`, said, "it succeeded, and says nothing of what it could not do")
+				} else {
+					assert.Contains(t, said, "forbidden", "it failed, and does not say why")
+				}
+			})
+		}
+	}
+	succeeded, said := r.runReconcile(t)
+	require.True(t, succeeded, "with all its permissions it works again: %s", said)
+	r.registered(t, "basic_password")
+	r.uninstall(t)
+}
+
+// atoms are the rules as single permissions.
+func atoms(rules []rule) (single []rule) {
+	for _, r := range rules {
+		for _, resource := range r.Resources {
+			for _, verb := range r.Verbs {
+				single = append(single, rule{APIGroups: r.APIGroups, Resources: []string{resource}, ResourceNames: r.ResourceNames, Verbs: []string{verb}})
+			}
+		}
+	}
+	return single
+}
+
+func short(names []string) string {
+	if len(names) > 2 {
+		return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+	}
+	return strings.Join(names, ",")
+}
+
+// roles are those that are bound to an account of the release.
+func (r *release) roles(t *testing.T, account string) (roles []role) {
+	t.Helper()
+	for _, kind := range []string{"rolebindings", "clusterrolebindings"} {
+		var bindings struct {
+			Items []struct {
+				Metadata struct{ Namespace string }
+				RoleRef  struct{ Kind, Name string }
+				Subjects []struct{ Name, Namespace string }
+			}
+		}
+		r.s.get(t, &bindings, kind, "--all-namespaces")
+		for _, b := range bindings.Items {
+			for _, subject := range b.Subjects {
+				if subject.Name != account || subject.Namespace != r.namespace {
+					continue
+				}
+				var one role
+				r.s.get(t, &one, b.RoleRef.Kind, b.RoleRef.Name, "-n", b.Metadata.Namespace)
+				roles = append(roles, one)
+			}
+		}
+	}
+	require.Len(t, roles, 3, "the account has a Role here, one where Kyma's Secrets are, and a ClusterRole")
+	return roles
+}
+
+func (r *release) patchRules(t *testing.T, one role, rules []rule) {
+	t.Helper()
+	patch, err := json.Marshal(map[string]any{"rules": rules})
+	require.NoError(t, err)
+	r.s.kubectl(t, "-n", one.Metadata.Namespace, "patch", one.Kind, one.Metadata.Name, "--type=merge", "-p", string(patch))
+}
+
+// setting makes the next run need a permission: to create, everything that earlier runs made must be gone; to update, it
+// must be there and differ.
+func (r *release) setting(t *testing.T, verb string) {
+	t.Helper()
+	r.s.kubectl(t, "delete", "application", r.application(), "--ignore-not-found")
+	for _, name := range strings.Fields(r.s.kubectl(t, "-n", "kyma-system", "get", "secrets", "-o", "name")) {
+		if strings.HasPrefix(name, "secret/"+r.namespace+".") {
+			r.s.kubectl(t, "-n", "kyma-system", "delete", name)
+		}
+	}
+	r.s.kubectl(t, "-n", r.namespace, "delete", "configmap/"+r.name+"-status", "secret/"+r.name+"-state", "--ignore-not-found")
+	if verb == "create" {
+		return
+	}
+	succeeded, said := r.runReconcile(t)
+	require.True(t, succeeded, said)
+	r.s.kubectl(t, "patch", "application", r.application(), "--type=merge", "-p", `{"spec":{"services":[]}}`)
+	for _, name := range strings.Fields(r.s.kubectl(t, "-n", "kyma-system", "get", "secrets", "-o", "name")) {
+		if strings.HasPrefix(name, "secret/"+r.namespace+".") {
+			r.s.kubectl(t, "-n", "kyma-system", "patch", name, "--type=merge", "-p", `{"data":{"password":"ZHJpZnQ="}}`)
+		}
+	}
+	r.s.kubectl(t, "-n", r.namespace, "patch", "configmap/"+r.name+"-status", "--type=merge", "-p", `{"data":{"report":"drift"}}`)
+	r.s.kubectl(t, "-n", r.namespace, "patch", "secret/"+r.name+"-state", "--type=json", "-p", `[{"op":"remove","path":"/data"}]`)
+}
+
+// runReconcile runs the CronJob's Job once, without repetitions, and returns what it and its report say.
+func (r *release) runReconcile(t *testing.T) (succeeded bool, said string) {
+	t.Helper()
+	name := fmt.Sprintf("run-%d", time.Now().UnixNano())
+	var cron struct {
+		Spec struct {
+			JobTemplate struct {
+				Metadata json.RawMessage `json:"metadata"`
+				Spec     map[string]any  `json:"spec"`
+			} `json:"jobTemplate"`
+		} `json:"spec"`
+	}
+	r.s.get(t, &cron, "-n", r.namespace, "cronjob", r.name+"-reconcile")
+	spec := cron.Spec.JobTemplate.Spec
+	spec["backoffLimit"], spec["activeDeadlineSeconds"] = 0, 60
+	r.s.applyObject(t, map[string]any{"apiVersion": "batch/v1", "kind": "Job", "metadata": map[string]any{"name": name, "namespace": r.namespace}, "spec": spec})
+	defer r.s.kubectl(t, "-n", r.namespace, "delete", "job", name, "--wait=false")
+	ended := ""
+	eventually(t, 90*time.Second, func() string {
+		ended = r.s.kubectl(t, "-n", r.namespace, "get", "job", name, "-o", `jsonpath={range .status.conditions[?(@.status=="True")]}{.type} {end}`)
+		if !strings.Contains(ended, "Complete") && !strings.Contains(ended, "Failed") {
+			return "the Job has not ended: " + ended
+		}
+		return ""
+	})
+	logs, _ := r.s.try(t.Context(), nil, "kubectl", "-n", r.namespace, "logs", "job/"+name)
+	report, _ := r.s.try(t.Context(), nil, "kubectl", "-n", r.namespace, "get", "configmap", r.name+"-status", "-o", "jsonpath={.data.report}")
+	return strings.Contains(ended, "Complete"), logs + "\n" + report
+}
