@@ -66,6 +66,7 @@ type addonContext struct {
 	chart      func() (Chart, error)
 	definition func() (*connector.Definition, error)
 	events     func() *eventContext
+	mapped     func() *mappedSamples
 	xref       func() *xref
 }
 
@@ -154,6 +155,7 @@ func (c *addonContext) prepare() {
 	})
 	c.xref = sync.OnceValue(func() *xref { return readXref(c) })
 	c.events = sync.OnceValue(func() *eventContext { return readEvents(c) })
+	c.mapped = sync.OnceValue(func() *mappedSamples { return readMapped(c) })
 	dirs, _ := c.tree.Entries(addon.PlansDir)
 	for _, dir := range dirs {
 		c.plans = append(c.plans, newPlan(c, path.Join(addon.PlansDir, dir)))
@@ -162,7 +164,7 @@ func (c *addonContext) prepare() {
 
 // forget lets go of what only the rules of this add-on need: renderings are large.
 func (c *addonContext) forget() {
-	c.chart, c.definition, c.events = nil, nil, nil
+	c.chart, c.definition, c.events, c.mapped = nil, nil, nil, nil
 	for _, p := range c.plans {
 		p.form, p.render = nil, nil
 	}

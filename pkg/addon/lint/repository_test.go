@@ -24,7 +24,11 @@ func TestThisRepositoryIsClean(t *testing.T) {
 	names, err := repo.Names()
 	require.NoError(t, err)
 	require.NotEmpty(t, names)
-	report, err := lint.Run(context.Background(), lint.Target{Repository: repo, Names: names}, options())
+	config, err := lint.ReadConfig(repo)
+	require.NoError(t, err)
+	o := options()
+	config.Apply(repo, &o)
+	report, err := lint.Run(context.Background(), lint.Target{Repository: repo, Names: names}, o)
 	require.NoError(t, err)
 	for _, f := range report.Findings {
 		t.Errorf("%s:%d: %s %s: %s", f.Path, f.Line, f.Severity, f.Rule, f.Message)

@@ -20,6 +20,7 @@ func Rules() []Rule {
 		xrefRules(),
 		definitionRules(),
 		eventRules(),
+		sampleRules(),
 		linkRules(),
 		addressRules(),
 		loadRules(),

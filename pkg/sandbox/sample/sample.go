@@ -103,7 +103,7 @@ func Load(dir fs.FS) ([]Sample, error) {
 		if !ok {
 			continue
 		}
-		s, err := load(dir, name)
+		s, err := Read(dir, name)
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +113,8 @@ func Load(dir fs.FS) ([]Sample, error) {
 	return out, nil
 }
 
-func load(dir fs.FS, name string) (Sample, error) {
+// Read reads one sample by its name, without a suffix.
+func Read(dir fs.FS, name string) (Sample, error) {
 	s := Sample{Name: name}
 	data, err := fs.ReadFile(dir, name+requestSuffix)
 	if err != nil {
