@@ -37,6 +37,7 @@ type builder struct {
 	judge      CredentialJudge // nil where Kyma holds all kinds of credentials
 	prefix     string          // of event types
 	prefixed   bool            // see Options.PrefixedTypes
+	documents  map[string]*Document
 }
 
 // service makes the service of an active API. Kept is what Kyma's gateway signs in with, the note what has to be said
@@ -108,7 +109,7 @@ func (b builder) specify(api *API, p probed) finding {
 		// EDMX cannot be handed over; Kyma fetches it. The file is for people.
 		api.SpecificationURL, api.SpecificationAuth = strings.TrimRight(p.address, "/")+"/$metadata", true
 	case spec.File != "":
-		document, err := b.document(spec.File)
+		document, err := b.specification(spec.File)
 		if err != nil {
 			return system.Misconfigured("correct the definition", "its specification: %v", err)
 		}
@@ -131,6 +132,18 @@ func (b builder) specify(api *API, p probed) finding {
 		return system.Misconfigured("correct the definition", "the address of its specification cannot be evaluated: %v", e.Err)
 	}
 	return finding{}
+}
+
+// specification is a file beside the definition as a document. Many discovered APIs may have the same one.
+func (b builder) specification(name string) (*Document, error) {
+	if known := b.documents[name]; known != nil {
+		return known, nil
+	}
+	document, err := NewDocument(func() (json.RawMessage, error) { return b.document(name) })
+	if err == nil {
+		b.documents[name] = document
+	}
+	return document, err
 }
 
 // document reads a JSON or YAML document beside the definition, as a JSON object.

@@ -147,7 +147,7 @@ func TestEveryKindOfSpecification(t *testing.T) {
 			assert.EqualValues(t, tt.kind, api.Kind)
 			assert.Equal(t, tt.signedIn, api.SpecificationAuth)
 			if tt.want != "" {
-				assert.JSONEq(t, tt.want, string(api.Specification))
+				assert.JSONEq(t, tt.want, content(t, api.Specification))
 				assert.Empty(t, api.SpecificationURL)
 				return
 			}

@@ -136,7 +136,7 @@ func (r *run) do(ctx context.Context) {
 		return
 	}
 	r.report.Application = application
-	r.builder = builder{definition: r.Definition, identity: identity{application, r.Instance}, prefix: r.prefix(), prefixed: r.PrefixedTypes}
+	r.builder = builder{definition: r.Definition, identity: identity{application, r.Instance}, prefix: r.prefix(), prefixed: r.PrefixedTypes, documents: map[string]*Document{}}
 	r.builder.judge, _ = r.Catalog.(CredentialJudge)
 
 	r.Log.Info("asking the system and Kyma", "application", application, "backend", r.Catalog.Name())

@@ -86,7 +86,7 @@ func TestWhatIsRegistered(t *testing.T) {
 	assert.Equal(t, password, a.API.Credentials.Basic.Password.Reveal())
 
 	b := *entries[1].Service
-	assert.JSONEq(t, `{"openapi":"3.0.0","info":{"title":"Orders","version":"v1"},"paths":{}}`, string(b.API.Specification))
+	assert.JSONEq(t, `{"openapi":"3.0.0","info":{"title":"Orders","version":"v1"},"paths":{}}`, content(t, b.API.Specification))
 	assert.Equal(t, f.system.URL+"/b", b.API.TargetURL)
 	assert.Equal(t, "B", b.Description, "a description is never empty")
 

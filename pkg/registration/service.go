@@ -40,7 +40,7 @@ type API struct {
 	// TargetURL is the address that Kyma's gateway forwards to.
 	TargetURL string
 	// Specification is the document as a JSON object, or SpecificationURL where to get it; both may be empty.
-	Specification    json.RawMessage
+	Specification    *Document
 	SpecificationURL string
 	// SpecificationAuth says that the specification needs Credentials too.
 	SpecificationAuth bool

@@ -95,7 +95,7 @@ func contentHash(s Service) string {
 		if a.Credentials.OAuth != nil {
 			tokenURL = a.Credentials.OAuth.TokenURL
 		}
-		fields = append(fields, a.Kind, a.TargetURL, string(a.Specification), a.SpecificationURL, a.SpecificationAuth, a.CSRFTokenURL, a.SecretName,
+		fields = append(fields, a.Kind, a.TargetURL, a.Specification.sum(), a.SpecificationURL, a.SpecificationAuth, a.CSRFTokenURL, a.SecretName,
 			a.Credentials.Basic != nil, a.Credentials.OAuth != nil, a.Credentials.ClientCertificate != nil, tokenURL, counts(a.Headers), counts(a.Query))
 	}
 	sum := sha256.Sum256(canonical(fields))

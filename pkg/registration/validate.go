@@ -30,7 +30,7 @@ func (s Service) Validate() error {
 		return bad("the event catalog is not a JSON object")
 	case s.API == nil:
 		return nil
-	case s.API.Specification != nil && !jsonObject(s.API.Specification):
+	case s.API.Specification != nil && !s.API.Specification.checked:
 		return bad("the specification is not a JSON object")
 	}
 	credentials := s.API.Credentials

@@ -15,7 +15,7 @@ func validService() registration.Service {
 	return registration.Service{
 		ID: "f03aafcc-85ad-4665-a46a-bf455f5fa0b3", Identifier: "shop/orders", DisplayName: "Shop - Orders", Provider: "Shop Inc.",
 		API: &registration.API{
-			TargetURL: "https://shop.example.com/api", Specification: json.RawMessage(` {"openapi": "3.0.0"}`),
+			TargetURL: "https://shop.example.com/api", Specification: registration.Inline(json.RawMessage(` {"openapi": "3.0.0"}`)),
 			Credentials: registration.Credentials{Basic: &registration.BasicCredentials{Username: "u", Password: secret.New("hunter2-password")}},
 		},
 	}
@@ -34,7 +34,7 @@ func TestServiceIsChecked(t *testing.T) {
 		"nothing":           {func(s *registration.Service) { s.API = nil }, "either an API or events"},
 		"both":              {func(s *registration.Service) { s.Events = json.RawMessage(`{}`) }, "either an API or events"},
 		"events as text":    {func(s *registration.Service) { s.API, s.Events = nil, json.RawMessage(`"asyncapi: 2.0.0"`) }, "event catalog is not a JSON object"},
-		"broken spec":       {func(s *registration.Service) { s.API.Specification = json.RawMessage(`{"a":`) }, "specification is not a JSON object"},
+		"broken spec":       {func(s *registration.Service) { s.API.Specification = registration.Inline(json.RawMessage(`{"a":`)) }, "specification is not a JSON object"},
 		"two kinds":         {func(s *registration.Service) { s.API.Credentials.OAuth = &registration.OAuthCredentials{} }, "more than one kind"},
 		"no host":           {func(s *registration.Service) { s.API.TargetURL = "https:///api" }, "target URL has no host"},
 		"no scheme":         {func(s *registration.Service) { s.API.TargetURL = "shop.example.com" }, "does not start with https://"},

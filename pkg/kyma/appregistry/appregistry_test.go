@@ -163,7 +163,9 @@ func hash(value string) func(*registration.Service) {
 	return func(s *registration.Service) { s.Labels[registration.LabelHash] = value }
 }
 
-func withSpec(s *registration.Service) { s.API.Specification = json.RawMessage(`{"openapi":"3.0.0"}`) }
+func withSpec(s *registration.Service) {
+	s.API.Specification = registration.Inline(json.RawMessage(`{"openapi":"3.0.0"}`))
+}
 
 func oauthWith(tenant string) func(*registration.Service) {
 	return func(s *registration.Service) {
@@ -482,7 +484,7 @@ func TestWhatTheRegistryCannotHold(t *testing.T) {
 		"client id or client secret is empty":    func(s *registration.Service) { oauthWith("t")(s); s.API.Credentials.OAuth.ClientID = "" },
 		"specification URL has credentials":      func(s *registration.Service) { s.API.SpecificationURL = "https://u:p@shop.example.com" },
 		"Provider field cannot be empty":         func(s *registration.Service) { s.Provider = "" },
-		"the specification is not a JSON object": func(s *registration.Service) { s.API.Specification = json.RawMessage(`[]`) },
+		"the specification is not a JSON object": func(s *registration.Service) { s.API.Specification = registration.Inline(json.RawMessage(`[]`)) },
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
@@ -623,4 +625,52 @@ func TestCertificatesAreRefusedBeforehand(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, catalog.Refuses(registration.Credentials{Basic: &registration.BasicCredentials{}}))
 	assert.Contains(t, catalog.Refuses(registration.Credentials{ClientCertificate: &registration.ClientCertificate{}}), "makes client certificates of its own")
+}
+
+// TestOneSpecificationAtATime: of many services, the specification of the one that is being written is in memory.
+func TestOneSpecificationAtATime(t *testing.T) {
+	t.Parallel()
+	c := start(t, simulator.KymaOptions{})
+	const services = 20
+	sent := func() int {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.bodies)
+	}
+	var changes []registration.Change
+	for i := range services {
+		read := 0
+		document, err := registration.NewDocument(func() (json.RawMessage, error) {
+			if read++; read > 1 { // the first time is to see what it is
+				assert.Equal(t, i, sent(), "all before it are sent, and none after it is read")
+			}
+			return json.RawMessage(fmt.Sprintf(`{"openapi":"3.0.0","info":{"title":"%d"}}`, i)), nil
+		})
+		require.NoError(t, err)
+		changes = append(changes, registration.Change{Action: registration.Create, Service: api(i, func(s *registration.Service) { s.API.Specification = document })})
+	}
+	for _, err := range c.Apply(t.Context(), changes) {
+		require.NoError(t, err)
+	}
+	require.Len(t, c.bodies, services)
+	for i, body := range c.bodies {
+		spec := body["api"].(map[string]any)["spec"].(map[string]any)
+		assert.Equal(t, fmt.Sprint(i), spec["info"].(map[string]any)["title"])
+	}
+
+	gone, err := registration.NewDocument(func() func() (json.RawMessage, error) {
+		first := true
+		return func() (json.RawMessage, error) {
+			defer func() { first = false }()
+			if first {
+				return json.RawMessage(`{}`), nil
+			}
+			return nil, errors.New("no such file")
+		}
+	}())
+	require.NoError(t, err)
+	err = c.apply(t, registration.Create, api(99, func(s *registration.Service) { s.API.Specification = gone }))[0]
+	var config *registration.ConfigError
+	require.ErrorAs(t, err, &config)
+	assert.ErrorContains(t, err, "cannot be read any more")
 }

@@ -6,7 +6,6 @@ package appregistry
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -407,9 +406,9 @@ func (c *Catalog) send(ctx context.Context, method, id string, details *details)
 		request.URL += "/" + id
 	}
 	if details != nil {
-		body, err := json.Marshal(details)
+		body, err := details.body()
 		if err != nil {
-			return nil, errors.New("the service cannot be written as JSON")
+			return nil, err
 		}
 		request.Body = body
 		request.Header = http.Header{"Content-Type": {"application/json"}}

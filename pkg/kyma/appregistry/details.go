@@ -2,6 +2,7 @@ package appregistry
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -36,6 +37,28 @@ type apiDetails struct {
 	RequestParameters              *parameters     `json:"requestParameters,omitempty"`
 	SpecificationCredentials       *credentials    `json:"specificationCredentials,omitempty"`
 	SpecificationRequestParameters *parameters     `json:"specificationRequestParameters,omitempty"`
+
+	document *registration.Document // becomes Spec when it is sent
+}
+
+// body is what is sent. It is made for one request: documents are large, and there may be many.
+func (d *details) body() ([]byte, error) {
+	if d.API != nil && d.API.document != nil {
+		document, err := d.API.document.JSON()
+		if err != nil {
+			return nil, &registration.ConfigError{What: fmt.Sprintf("the specification of %q cannot be read any more", d.Name), Next: "correct the definition", Err: err}
+		}
+		api := *d.API
+		api.Spec = document
+		full := *d
+		full.API = &api
+		d = &full
+	}
+	body, err := json.Marshal(d)
+	if err != nil {
+		return nil, errors.New("the service cannot be written as JSON")
+	}
+	return body, nil
 }
 
 type parameters struct {
@@ -97,7 +120,7 @@ func newDetails(s registration.Service) *details {
 	}
 	d.API = &apiDetails{
 		TargetURL:         s.API.TargetURL,
-		Spec:              s.API.Specification,
+		document:          s.API.Specification,
 		SpecificationURL:  s.API.SpecificationURL,
 		Credentials:       newCredentials(s.API.Credentials, s.API.CSRFTokenURL),
 		RequestParameters: newParameters(s.API.Headers, s.API.Query),

@@ -87,7 +87,7 @@ func ExampleService(instance, api string) registration.Service {
 		API: &registration.API{
 			Kind:          connector.KindOpenAPI,
 			TargetURL:     "https://shop.example.com/" + api,
-			Specification: json.RawMessage(`{"openapi":"3.0.0","info":{"title":"Shop","version":"v1"},"paths":{}}`),
+			Specification: registration.Inline(json.RawMessage(`{"openapi":"3.0.0","info":{"title":"Shop","version":"v1"},"paths":{}}`)),
 			Credentials:   registration.Credentials{Basic: &registration.BasicCredentials{Username: "user", Password: contractSecrets[0]}},
 			CSRFTokenURL:  "https://shop.example.com/" + api + "/",
 		},
