@@ -23,20 +23,25 @@ import (
 type Chart struct {
 	chart   *chart.Chart
 	heads   heads
-	schemas schemas
+	linted  linted
+	schemas *schemas
 	engine  *engine.Engine
 
-	mu      sync.Mutex
-	valued  map[string]*valued  // by values
-	filesOf map[*chart.File]any // .Files, by the first of them
+	mu        sync.Mutex
+	described *described
+	valued    map[string]*valued  // by values
+	filesOf   map[*chart.File]any // .Files, by the first of them
 }
 
 // Loader loads charts that share what they have in common: the templates of the same library are prepared once. It
 // is safe for concurrent use.
-type Loader struct{ engine *engine.Engine }
+type Loader struct {
+	engine  *engine.Engine
+	schemas *schemas
+}
 
 // NewLoader makes a Loader.
-func NewLoader() *Loader { return &Loader{engine: engine.New()} }
+func NewLoader() *Loader { return &Loader{engine: engine.New(), schemas: &schemas{}} }
 
 // Load loads a chart from its files: names relative to the chart, and content. Nothing is read from disk
 // or fetched; a values schema that would make Helm fetch something, or never end, is refused.
@@ -55,7 +60,7 @@ func (l *Loader) Load(files iter.Seq2[string, []byte]) (*Chart, error) {
 	if err := checkSchemas(c); err != nil {
 		return nil, err
 	}
-	return &Chart{chart: c, engine: l.engine}, nil
+	return &Chart{chart: c, engine: l.engine, schemas: l.schemas}, nil
 }
 
 // checkSchemas refuses references out of a values schema: Helm would open files and addresses.

@@ -1,6 +1,7 @@
 package helm
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -20,37 +21,55 @@ import (
 // rendered for. It is safe for concurrent use.
 type heads struct {
 	mu    sync.Mutex
-	known map[string]headOf
+	known map[string]*headOf
 	size  int
 }
 
+// headOf is a document that has been read.
 type headOf struct {
 	head *releaseutil.SimpleHead
-	err  error
+	// asJSON is all that it says; nil where a key is there twice.
+	asJSON []byte
+	err    error
 }
 
 // maxRemembered bounds the documents that are remembered, in bytes.
 const maxRemembered = 16 << 20
 
-func (h *heads) read(document string) (*releaseutil.SimpleHead, error) {
+func (h *heads) read(document string) *headOf {
 	h.mu.Lock()
 	found, known := h.known[document]
 	h.mu.Unlock()
 	if known {
-		return found.head, found.err
+		return found
 	}
-	found.err = safeyaml.Aliases([]byte(document))
-	if found.err == nil {
-		found.head = &releaseutil.SimpleHead{}
-		found.err = yaml.Unmarshal([]byte(document), found.head)
-	}
+	found = readHead([]byte(document))
+	size := len(document) + len(found.asJSON)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.size += len(document); h.known == nil || h.size > maxRemembered {
-		h.known, h.size = map[string]headOf{}, len(document)
+	if h.size += size; h.known == nil || h.size > maxRemembered {
+		h.known, h.size = map[string]*headOf{}, size
 	}
 	h.known[document] = found
-	return found.head, found.err
+	return found
+}
+
+func readHead(document []byte) *headOf {
+	out := &headOf{}
+	if out.err = safeyaml.Aliases(document); out.err != nil {
+		return out
+	}
+	out.head = &releaseutil.SimpleHead{}
+	var err error
+	if out.asJSON, err = yaml.YAMLToJSONStrict(document); err != nil {
+		out.asJSON = nil
+	}
+	if out.asJSON == nil || json.Unmarshal(out.asJSON, out.head) != nil {
+		// Helm's way is the one that counts: it takes the last of two keys, and a number for a text.
+		*out.head = releaseutil.SimpleHead{}
+		out.err = yaml.Unmarshal(document, out.head)
+	}
+	return out
 }
 
 // sort splits rendered files into documents, and sorts objects and hooks into the order in which Helm installs
@@ -61,11 +80,12 @@ func (h *heads) sort(files map[string]string) (hooks []Hook, manifests []Manifes
 			continue
 		}
 		for _, document := range split(files[name]) {
-			head, err := h.read(document)
-			if err != nil {
-				return nil, nil, fmt.Errorf("YAML parse error on %s: %w", name, err)
+			read := h.read(document)
+			if read.err != nil {
+				return nil, nil, fmt.Errorf("YAML parse error on %s: %w", name, read.err)
 			}
-			m := Manifest{Source: name, APIVersion: head.Version, Kind: head.Kind, Content: []byte(document)}
+			head := read.head
+			m := Manifest{Source: name, APIVersion: head.Version, Kind: head.Kind, Content: []byte(document), JSON: read.asJSON}
 			if head.Metadata != nil {
 				m.Name = head.Metadata.Name
 				if events, isHook := head.Metadata.Annotations[release.HookAnnotation]; isHook {

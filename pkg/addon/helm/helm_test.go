@@ -22,6 +22,7 @@ import (
 	kubefake "helm.sh/helm/v3/pkg/kube/fake"
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
+	"sigs.k8s.io/yaml"
 )
 
 func files(m map[string]string) iter.Seq2[string, []byte] {
@@ -91,8 +92,10 @@ func TestRender(t *testing.T) {
 	assert.Equal(t, "installed rel", got.Notes)
 
 	require.Len(t, got.Hooks, 2)
+	fromYAML, err := yaml.YAMLToJSON(got.Hooks[0].Content)
+	require.NoError(t, err)
 	assert.Equal(t, Hook{
-		Manifest: Manifest{Source: "demo/templates/hook.yaml", APIVersion: "batch/v1", Kind: "Job", Name: "apply", Content: got.Hooks[0].Content},
+		Manifest: Manifest{Source: "demo/templates/hook.yaml", APIVersion: "batch/v1", Kind: "Job", Name: "apply", Content: got.Hooks[0].Content, JSON: fromYAML},
 		Events:   []string{"post-install", "post-upgrade"}, Weight: 5, DeletePolicies: []string{"hook-succeeded"},
 	}, got.Hooks[0])
 	assert.Equal(t, []string{"before-hook-creation"}, got.Hooks[1].DeletePolicies)

@@ -6,9 +6,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/lint/rules"
 	"helm.sh/helm/v3/pkg/lint/support"
 )
@@ -39,13 +41,95 @@ func Lint(name string, files iter.Seq2[string, []byte], values map[string]any) (
 		lintTemplates(&linter, c, copyMap(values), version)
 	}
 	rules.Dependencies(&linter)
+	return messagesOf(&linter, work), nil
+}
+
+// Lint does what the function of that name does with the files that the chart was loaded from. What is the same for
+// all values is looked at once.
+func (c *Chart) Lint(name string, files iter.Seq2[string, []byte], values map[string]any) ([]string, error) {
+	described, err := c.describe(name, files)
+	if err != nil {
+		return nil, err
+	}
+	v, err := c.with(values)
+	if err != nil || v.err != nil || v.set() == nil || !described.fits(c, values) {
+		return Lint(name, files, values)
+	}
+	capabilities, err := Capabilities{}.resolve()
+	if err != nil {
+		return nil, err
+	}
+	rendered, err := v.renderWith(v.set(), chartutil.ReleaseOptions{Name: lintRelease, Namespace: lintNamespace}, capabilities, true)
+	if err != nil {
+		return Lint(name, files, values)
+	}
+	linter := &support.Linter{}
+	lintRendered(linter, v.chart, rendered, capabilities.KubeVersion, &c.linted)
+	return slices.Concat(described.before, messagesOf(linter, ""), described.after), nil
+}
+
+// described is what Helm's linter says of a chart whatever the values, before and after what it says of templates.
+type described struct {
+	name          string
+	before, after []string
+	values        map[string]any // values.yaml; nil where there is none
+	broken        bool
+}
+
+// describe looks at what describes the chart, once for a name.
+func (c *Chart) describe(name string, files iter.Seq2[string, []byte]) (*described, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d := c.described; d != nil && d.name == name {
+		return d, nil
+	}
+	work, err := os.MkdirTemp("", "addonctl-lint-*")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(work) }() // nothing of value
+	buffered, err := describe(filepath.Join(work, name), files)
+	if err != nil {
+		return nil, err
+	}
+	d := &described{name: name}
+	before, after := &support.Linter{ChartDir: filepath.Join(work, name)}, &support.Linter{ChartDir: filepath.Join(work, name)}
+	rules.Chartfile(before)
+	rules.Dependencies(after)
+	d.before, d.after = messagesOf(before, work), messagesOf(after, work)
+	for _, f := range buffered {
+		if f.Name == chartutil.ValuesfileName {
+			d.values, err = chartutil.ReadValues(f.Data)
+			d.broken = err != nil
+		}
+	}
+	c.described = d
+	return d, nil
+}
+
+// fits says whether Helm's linter has nothing to say of the values.
+func (d *described) fits(c *Chart, values map[string]any) bool {
+	if d.broken || d.values == nil || len(c.chart.Schema) == 0 {
+		return !d.broken
+	}
+	merged := chartutil.CoalesceTables(copyMap(values), copyMap(d.values))
+	schema := c.schemas.compile(c.chart.Schema)
+	return schema != nil && schema.Validate(merged) == nil
+}
+
+// messagesOf are the warnings and errors of a linter, without the directory that it worked in, if any.
+func messagesOf(linter *support.Linter, work string) []string {
 	var messages []string
 	for _, m := range linter.Messages {
 		if m.Severity >= support.WarningSev {
-			messages = append(messages, strings.ReplaceAll(fmt.Sprintf("%s: %s", m.Path, m.Err), work+string(filepath.Separator), ""))
+			message := fmt.Sprintf("%s: %s", m.Path, m.Err)
+			if work != "" {
+				message = strings.ReplaceAll(message, work+string(filepath.Separator), "")
+			}
+			messages = append(messages, message)
 		}
 	}
-	return messages, nil
+	return messages
 }
 
 // describe writes what Helm's rules read to dir, and returns all files.

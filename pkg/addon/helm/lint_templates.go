@@ -1,6 +1,7 @@
 package helm
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
@@ -39,7 +41,7 @@ func lintTemplates(linter *support.Linter, c *chart.Chart, values map[string]any
 	if err != nil {
 		return
 	}
-	options := chartutil.ReleaseOptions{Name: "test-release", Namespace: "default"}
+	options := chartutil.ReleaseOptions{Name: lintRelease, Namespace: lintNamespace}
 	capabilities := chartutil.DefaultCapabilities.Copy()
 	capabilities.KubeVersion = version.KubeVersion
 	top, err := chartutil.ToRenderValues(c, values, options, capabilities)
@@ -50,15 +52,65 @@ func lintTemplates(linter *support.Linter, c *chart.Chart, values map[string]any
 	if !linter.RunLinterRule(support.ErrorSev, at, err) {
 		return
 	}
+	lintRendered(linter, c, rendered, version.KubeVersion, &linted{})
+}
+
+// The release that Helm's linter renders.
+const lintRelease, lintNamespace = "test-release", "default"
+
+// lintRendered says what Helm's rule says of rendered templates.
+func lintRendered(linter *support.Linter, c *chart.Chart, rendered map[string]string, version chartutil.KubeVersion, known *linted) {
 	for _, template := range c.Templates {
-		if !lintTemplate(linter, template, rendered[path.Join(c.Name(), template.Name)], version.KubeVersion) {
+		if !lintTemplate(linter, template, rendered[path.Join(c.Name(), template.Name)], version, known) {
 			return
 		}
 	}
 }
 
+// linted remembers objects by the documents that they were read from. It is safe for concurrent use.
+type linted struct {
+	mu    sync.Mutex
+	known map[string]*lintedObject
+}
+
+// objects reads the documents of a rendered file one by one.
+func (l *linted) objects(rendered string) func() (*lintedObject, error) {
+	if strings.HasPrefix(strings.TrimSpace(rendered), "{") {
+		decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(rendered), 4096)
+		return func() (o *lintedObject, err error) {
+			err = decoder.Decode(&o)
+			return o, err
+		}
+	}
+	reader := yaml.NewYAMLReader(bufio.NewReader(strings.NewReader(rendered)))
+	return func() (*lintedObject, error) {
+		document, err := reader.Read()
+		if err != nil {
+			return nil, err
+		}
+		return l.object(document)
+	}
+}
+
+func (l *linted) object(document []byte) (*lintedObject, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o, known := l.known[string(document)]; known {
+		return o, nil
+	}
+	var o *lintedObject
+	if err := sigsyaml.Unmarshal(document, &o); err != nil {
+		return nil, err
+	}
+	if l.known == nil {
+		l.known = map[string]*lintedObject{}
+	}
+	l.known[string(document)] = o
+	return o, nil
+}
+
 // lintTemplate checks one template; false means that Helm looks no further.
-func lintTemplate(linter *support.Linter, template *chart.File, rendered string, version chartutil.KubeVersion) bool {
+func lintTemplate(linter *support.Linter, template *chart.File, rendered string, version chartutil.KubeVersion, known *linted) bool {
 	check := func(severity int, err error) bool { return linter.RunLinterRule(severity, template.Name, err) }
 	check(support.ErrorSev, checkExtension(template.Name))
 	if crdHook.Match(template.Data) {
@@ -71,9 +123,8 @@ func lintTemplate(linter *support.Linter, template *chart.File, rendered string,
 		return true
 	}
 	check(support.WarningSev, checkIndent(rendered))
-	for decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(rendered), 4096); ; {
-		var o *lintedObject
-		err := decoder.Decode(&o)
+	for read := known.objects(rendered); ; {
+		o, err := read()
 		if errors.Is(err, io.EOF) {
 			return true
 		}

@@ -39,6 +39,9 @@ type Manifest struct {
 	Name       string
 	// Content is the YAML document.
 	Content []byte
+	// JSON is the same, shared by all documents that are equal: nobody changes it. It is nil where the document says a
+	// key twice.
+	JSON []byte
 }
 
 // Hook is an object that Helm makes at certain moments and waits for.

@@ -10,11 +10,12 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 )
 
-// schemas are the values schemas of a chart and its dependencies, each compiled once. It is safe for concurrent
+// schemas are the values schemas of charts and of what they depend on, each compiled once. It is safe for concurrent
 // use.
 type schemas struct {
 	mu       sync.Mutex
 	compiled map[string]*jsonschema.Schema // by text; nil where it cannot be compiled
+	size     int
 }
 
 // check does what chartutil.ValidateAgainstSchema does. Where a schema and values do not fit, that one says what
@@ -55,6 +56,9 @@ func (s *schemas) compile(text []byte) *jsonschema.Schema {
 		s.compiled = map[string]*jsonschema.Schema{}
 	}
 	schema := compileSchema(text)
+	if s.size += len(text); s.size > maxRemembered {
+		s.compiled, s.size = map[string]*jsonschema.Schema{}, len(text)
+	}
 	s.compiled[string(text)] = schema
 	return schema
 }

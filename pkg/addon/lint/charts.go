@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
@@ -57,16 +58,26 @@ type Manifest struct {
 	Name   string
 	// Content is the YAML document.
 	Content []byte
+	// JSON is the same as JSON; nil where that is not known, or where the document says a key twice.
+	JSON []byte
 
-	asJSON []byte // of the document, once it was asked for
+	seen *seenDocument
 }
 
 // decoded is the document as JSON where that is known: to read YAML takes longer.
 func (m Manifest) decoded() []byte {
-	if m.asJSON != nil {
-		return m.asJSON
+	if m.JSON != nil {
+		return m.JSON
 	}
 	return m.Content
+}
+
+// seenDocument is what has been read of a document, for all renderings of an add-on that it is in.
+type seenDocument struct {
+	workload workload
+	asJSON   []byte
+	err      error
+	as       map[reflect.Type]any // what decode made of it
 }
 
 // profile is a cluster that charts are rendered for.
@@ -110,29 +121,34 @@ type rendering struct {
 }
 
 // prepare decodes the manifests, once for all rules.
-func (r *rendering) prepare(known map[string]prepared) {
+func (r *rendering) prepare(known map[string]*seenDocument) {
 	for i := range r.manifests {
 		m := &r.manifests[i]
-		p, found := known[string(m.Content)]
+		s, found := known[string(m.Content)]
 		if !found {
-			if p.asJSON, p.err = yamlToJSON(m.Content); p.err == nil {
-				p.err = json.Unmarshal(p.asJSON, &p.workload)
-			}
-			known[string(m.Content)] = p
+			s = newSeen(*m)
+			known[string(m.Content)] = s
 		}
-		m.asJSON = p.asJSON
-		if p.err != nil {
-			p.workload = workload{}
-		}
-		r.workloads = append(r.workloads, p.workload)
+		m.seen = s
+		r.workloads = append(r.workloads, s.workload)
 	}
 }
 
-// prepared is a decoded manifest.
-type prepared struct {
-	asJSON   []byte
-	workload workload
-	err      error
+func newSeen(m Manifest) *seenDocument {
+	s := &seenDocument{asJSON: m.JSON, as: map[reflect.Type]any{}}
+	if s.asJSON == nil {
+		s.asJSON, s.err = yamlToJSON(m.Content)
+	}
+	if s.err == nil && json.Unmarshal(s.asJSON, &s.workload) != nil {
+		s.workload = workload{}
+	}
+	return s
+}
+
+// release is the name that all plans are rendered under: with the same one, objects that do not follow from the plan
+// are the same, and are judged once.
+func (c *addonContext) release() string {
+	return longRelease(c.parsed.Meta.Name, c.plans[0].parsed.Name)
 }
 
 // longRelease has the 53 characters that the longest release name of the broker has, made as the broker
@@ -168,7 +184,7 @@ func renderAll(p *planContext) []rendering {
 	if err != nil || p.addonContext.parsed == nil || p.values == nil {
 		return nil
 	}
-	if !fitsRelease(p.addonContext.parsed.Meta.Name) || !fitsRelease(p.parsed.Name) {
+	if !fitsRelease(p.addonContext.parsed.Meta.Name) || !fitsRelease(p.parsed.Name) || !fitsRelease(p.plans[0].parsed.Name) {
 		return nil
 	}
 	least, full := map[string]any{}, map[string]any{}
@@ -187,14 +203,13 @@ func renderAll(p *planContext) []rendering {
 		secrets = mark(schema, full)
 	}
 	var out []rendering
-	known := map[string]prepared{}
 	render := func(in profile, parameters map[string]any) {
-		r := rendering{profile: in, release: longRelease(p.addonContext.parsed.Meta.Name, p.parsed.Name), namespace: "lint-namespace", secrets: secrets}
+		r := rendering{profile: in, release: p.release(), namespace: "lint-namespace", secrets: secrets}
 		r.values = addon.MergeValues(p.values, parameters, map[string]any{addon.RepositoryURLValue: "https://example.com/index.yaml"})
 		r.manifests, r.err = chart.Render(RenderRequest{
 			Release: r.release, Namespace: r.namespace, Values: r.values, KubeVersion: in.kubeVersion, APIVersions: in.apiVersions,
 		})
-		r.prepare(known)
+		r.prepare(p.documents)
 		out = append(out, r)
 	}
 	all := profiles()

@@ -62,6 +62,9 @@ type addonContext struct {
 	archive   *archiveContext
 	explained bool // some rule has found something
 
+	// documents are those that the plans render, by their text.
+	documents map[string]*seenDocument
+
 	options    Options
 	chart      func() (Chart, error)
 	definition func() (*connector.Definition, error)
@@ -140,7 +143,8 @@ func (c *addonContext) prepare() {
 	if c.readErr == nil {
 		c.parsed, c.parseErr = addon.Parse(c.name, c.tree)
 	}
-	c.meta = c.document(addon.MetaFile)
+	c.meta, c.documents = c.document(addon.MetaFile), map[string]*seenDocument{}
+	c.options.Kubernetes = judgeOnce(c.options.Kubernetes)
 	c.chart = sync.OnceValues(func() (Chart, error) {
 		if c.parsed == nil {
 			return nil, errUnloaded
@@ -164,7 +168,8 @@ func (c *addonContext) prepare() {
 
 // forget lets go of what only the rules of this add-on need: renderings are large.
 func (c *addonContext) forget() {
-	c.chart, c.definition, c.events, c.mapped = nil, nil, nil, nil
+	c.chart, c.definition, c.events, c.mapped, c.documents = nil, nil, nil, nil, nil
+	c.options.Kubernetes = nil
 	for _, p := range c.plans {
 		p.form, p.render = nil, nil
 	}

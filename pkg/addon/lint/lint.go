@@ -115,8 +115,9 @@ type Options struct {
 	Charts ChartLoader
 	// Kubernetes judges rendered objects; nil means that nobody does.
 	Kubernetes Kubernetes
-	// HelmLint runs Helm's linter over a chart with values and returns what it says.
-	HelmLint func(name string, chart addon.Tree, values map[string]any) ([]string, error)
+	// HelmLint runs Helm's linter over a chart with values and returns what it says. The tree is what the chart was
+	// loaded from, name what its directory is called.
+	HelmLint func(chart Chart, name string, tree addon.Tree, values map[string]any) ([]string, error)
 	// Cache remembers what was found about add-ons of a repository; nil means nobody does.
 	Cache Cache
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -279,7 +280,11 @@ func chartRules() []Rule {
 				if p.options.HelmLint == nil || p.explained || len(p.render()) == 0 || p.render()[0].err != nil {
 					return nil
 				}
-				messages, err := p.options.HelmLint(p.addonContext.parsed.ChartName, p.addonContext.parsed.Chart, p.render()[0].values)
+				chart, err := p.chart()
+				if err != nil {
+					return nil
+				}
+				messages, err := p.options.HelmLint(chart, p.addonContext.parsed.ChartName, p.addonContext.parsed.Chart, p.render()[0].values)
 				if err != nil {
 					messages = append(messages, err.Error())
 				}
@@ -350,15 +355,22 @@ func (p *planContext) sourceProblem(m Manifest, format string, args ...any) prob
 	return problem{path: p.chartFile(template), message: fmt.Sprintf("plan %s: ", path.Base(p.dir)) + fmt.Sprintf(format, args...)}
 }
 
-// decode reads a manifest into the given shape.
+// decode reads a manifest into the given shape, which nobody changes: it is shared.
 func decode[T any](m Manifest) (T, error) {
-	var out T
-	data, err := m.asJSON, error(nil)
-	if data == nil {
-		data, err = yamlToJSON(m.Content)
+	type result struct {
+		value T
+		err   error
 	}
-	if err == nil {
-		err = json.Unmarshal(data, &out)
+	if m.seen == nil {
+		m.seen = newSeen(m)
 	}
-	return out, err
+	kind := reflect.TypeFor[T]()
+	found, known := m.seen.as[kind].(result)
+	if !known {
+		if found.err = m.seen.err; found.err == nil {
+			found.err = json.Unmarshal(m.seen.asJSON, &found.value)
+		}
+		m.seen.as[kind] = found
+	}
+	return found.value, found.err
 }

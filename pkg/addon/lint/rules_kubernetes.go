@@ -27,13 +27,13 @@ func kubernetesRules() []Rule {
 			Effect:  "the cluster refuses the object, or drops the field without a word",
 			Next:    "correct the field; kubectl explain shows what there is",
 			plan: func(p *planContext) []problem {
-				seen := map[string]bool{} // whatever the cluster
+				seen := map[*seenDocument]bool{} // whatever the cluster
 				return p.judged(func(k Kubernetes, m Manifest, _ rendering) []string {
-					if seen[string(m.Content)] {
+					if seen[m.seen] {
 						return nil
 					}
-					seen[string(m.Content)] = true
-					return k.Strict(m.Content)
+					seen[m.seen] = true
+					return k.Strict(m.decoded())
 				})
 			},
 		},
@@ -197,13 +197,17 @@ func (p *planContext) judged(judge func(Kubernetes, Manifest, rendering) []strin
 		return nil
 	}
 	var problems []problem
-	judged := map[string]bool{} // most objects are the same for every cluster
+	type judgement struct {
+		document *seenDocument
+		version  string
+	}
+	judged := map[judgement]bool{} // most objects are the same for every cluster
 	for _, r := range p.render() {
 		if r.err != nil {
 			return nil
 		}
 		for _, m := range r.manifests {
-			id := r.profile.kubeVersion + string(m.Content)
+			id := judgement{m.seen, r.profile.kubeVersion}
 			if judged[id] {
 				continue
 			}

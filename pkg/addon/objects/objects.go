@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -15,22 +16,36 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/util/jsonpath"
+	"k8s.io/pod-security-admission/policy"
 	"sigs.k8s.io/yaml"
 )
 
 // Kubernetes answers from the types of the Kubernetes version that this program was built with. It is safe for
 // concurrent use.
-type Kubernetes struct{ decoder runtime.Decoder }
+type Kubernetes struct {
+	decoder, jsonDecoder runtime.Decoder
+	security             func() (policy.Evaluator, error)
+}
 
 // New makes a Kubernetes.
 func New() *Kubernetes {
-	return &Kubernetes{decoder: serializer.NewSerializerWithOptions(serializer.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, serializer.SerializerOptions{Yaml: true, Strict: true})}
+	strict := func(isYAML bool) runtime.Decoder {
+		return serializer.NewSerializerWithOptions(serializer.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, serializer.SerializerOptions{Yaml: isYAML, Strict: true})
+	}
+	return &Kubernetes{
+		decoder: strict(true), jsonDecoder: strict(false),
+		security: sync.OnceValues(func() (policy.Evaluator, error) { return policy.NewEvaluator(policy.DefaultChecks(), nil) }),
+	}
 }
 
-// Strict says what is wrong with a YAML document as the API server would with strict validation: unknown and
+// Strict says what is wrong with a document in YAML or JSON as the API server would with strict validation: unknown and
 // repeated fields, values of the wrong type. Kinds that are not Kubernetes' own are taken as they are.
 func (k *Kubernetes) Strict(document []byte) []string {
-	_, _, err := k.decoder.Decode(document, nil, nil)
+	decoder := k.decoder
+	if isJSON(document) {
+		decoder = k.jsonDecoder
+	}
+	_, _, err := decoder.Decode(document, nil, nil)
 	var several interface{ Errors() []error }
 	switch {
 	case err == nil || runtime.IsNotRegisteredError(err):
@@ -68,11 +83,16 @@ func (k *Kubernetes) Removed(document []byte, kubeVersion string) string {
 	return since
 }
 
+// isJSON says whether a document is an object in JSON, which is read sooner than YAML.
+func isJSON(document []byte) bool {
+	return bytes.HasPrefix(document, []byte("{")) && json.Valid(document)
+}
+
 // typed makes an object of Kubernetes' own type for a document in YAML or JSON, and returns the document as JSON;
 // nil where there is no type for it.
 func (k *Kubernetes) typed(document []byte) (runtime.Object, []byte) {
 	data := document
-	if !bytes.HasPrefix(data, []byte("{")) || !json.Valid(data) {
+	if !isJSON(data) {
 		var err error
 		if data, err = yaml.YAMLToJSON(document); err != nil {
 			return nil, nil

@@ -7,7 +7,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/pod-security-admission/api"
-	"k8s.io/pod-security-admission/policy"
 )
 
 // Restricted says what keeps the pods of a document from running in a namespace that enforces the Pod Security
@@ -17,7 +16,7 @@ func (k *Kubernetes) Restricted(document []byte) ([]string, error) {
 	if template == nil {
 		return nil, nil
 	}
-	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	evaluator, err := k.security()
 	if err != nil {
 		return nil, err
 	}

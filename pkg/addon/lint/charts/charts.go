@@ -56,7 +56,7 @@ func (c chart) Bind(template []byte, r lint.RenderRequest) (string, error) {
 }
 
 func manifest(m helm.Manifest) lint.Manifest {
-	return lint.Manifest{Source: m.Source, Kind: m.Kind, Name: m.Name, Content: m.Content}
+	return lint.Manifest{Source: m.Source, Kind: m.Kind, Name: m.Name, Content: m.Content, JSON: m.JSON}
 }
 
 // Options are those of a run with everything that can judge a chart.
@@ -65,6 +65,9 @@ func Options() lint.Options {
 }
 
 // helmLint runs Helm's own linter.
-func helmLint(name string, tree addon.Tree, values map[string]any) ([]string, error) {
+func helmLint(c lint.Chart, name string, tree addon.Tree, values map[string]any) ([]string, error) {
+	if loaded, ok := c.(chart); ok {
+		return loaded.Lint(name, tree.All(), values)
+	}
 	return helm.Lint(name, tree.All(), values)
 }
