@@ -49,6 +49,10 @@ func (p *Pace) Wait() (wait time.Duration, ok bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.wait()
+}
+
+func (p *Pace) wait() (wait time.Duration, ok bool) {
 	if p.out >= p.parallel {
 		return 0, false
 	}
@@ -74,6 +78,19 @@ func (p *Pace) earn() {
 	}
 }
 
+// TryTake is Wait and, where that is over, Take: for several who share a pace.
+func (p *Pace) TryTake() (wait time.Duration, ok bool) {
+	if p == nil {
+		return 0, true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if wait, ok = p.wait(); ok && wait == 0 {
+		p.take()
+	}
+	return wait, ok
+}
+
 // Take lets one event of the backlog go; Wait said that it may.
 func (p *Pace) Take() {
 	if p == nil {
@@ -81,6 +98,10 @@ func (p *Pace) Take() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.take()
+}
+
+func (p *Pace) take() {
 	p.out++
 	p.earned--
 }

@@ -118,3 +118,32 @@ func TestATargetIsNotDrivenIntoRefusals(t *testing.T) {
 	assert.Less(t, refused, taken/50)
 	assert.Greater(t, taken, 120*120/2)
 }
+
+// TestPaceIsTakenByOneOfSeveral: of those who ask at the same time, as many may go as there is room for.
+func TestPaceIsTakenByOneOfSeveral(t *testing.T) {
+	t.Parallel()
+	p := NewPace(1000, 2)
+	p.Clear()
+	for range 2 {
+		wait, ok := p.TryTake()
+		assert.True(t, ok)
+		assert.Zero(t, wait)
+	}
+	_, ok := p.TryTake()
+	assert.False(t, ok, "two are under way")
+	p.Return()
+	_, ok = p.TryTake()
+	assert.True(t, ok)
+	p.Return()
+	p.Return()
+
+	p.Report(&PublishError{Reason: ReasonFull})
+	wait, ok := p.TryTake()
+	assert.True(t, ok)
+	assert.Zero(t, wait, "the first")
+	wait, ok = p.TryTake()
+	assert.True(t, ok)
+	assert.Positive(t, wait, "not before its time, and it took no place")
+	p.Return()
+	assert.Zero(t, p.out)
+}

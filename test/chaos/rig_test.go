@@ -80,8 +80,9 @@ func run(m *testing.M) int {
 var figures table
 
 type table struct {
-	mu   sync.Mutex
-	rows []string
+	mu    sync.Mutex
+	rows  []string
+	lanes []string
 }
 
 func (f *table) add(name string, kills int, r ledger.Report) {
@@ -105,6 +106,10 @@ func (f *table) print(w io.Writer) {
 		fmt.Fprintln(out, row+"\t")
 	}
 	_ = out.Flush()
+	slices.Sort(f.lanes)
+	for _, line := range f.lanes {
+		fmt.Fprintln(w, line)
+	}
 }
 
 // budget is a number that `make chaos` makes larger: the environment variable of that name, or the default.

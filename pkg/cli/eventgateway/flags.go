@@ -246,7 +246,7 @@ func (f *deliveryFlags) bind(flags *pflag.FlagSet) {
 	flags.IntVar(&f.Parallel, "parallel", 32, "publications at the same time (disk, jetstream)")
 	flags.IntVar(&f.MaxTries, "max-tries", 20, "how often an event may fail while others succeed; then it is a dead letter (disk, jetstream)")
 	flags.DurationVar(&f.MaxAge, "max-age", 72*time.Hour, "how long an event is repeated; then it is a dead letter (disk, jetstream)")
-	flags.IntVar(&f.backlogRate, "backlog-rate", 1000, "events per second of a backlog at most, beside those of now, after the target was away or the gateway was started; 0 means no bound (disk)")
+	flags.IntVar(&f.backlogRate, "backlog-rate", 1000, "events per second of a backlog at most, beside those of now, after the target was away or the gateway was started; 0 means no bound (disk, jetstream: each gateway)")
 	f.Backoff = gateway.DefaultBackoff()
 	flags.DurationVar(&f.Backoff.Base, "retry-wait", f.Backoff.Base, "longest wait before the first repetition; it doubles with every further one")
 	flags.DurationVar(&f.Backoff.Max, "retry-wait-max", f.Backoff.Max, "longest wait before any repetition")

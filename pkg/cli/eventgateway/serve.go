@@ -251,7 +251,7 @@ func (o *serveOptions) openBuffer(s *setup, relay string, target gateway.Sink, g
 		return b, nil
 	case bufferJetStream:
 		options := o.buffer.jetStream(relayStream(o.buffer.streamName(s.definition, s.application), relay))
-		options.Metrics, options.Logger = metrics, logger
+		options.Pace, options.Metrics, options.Logger = pace, metrics, logger
 		b, err := buffer.OpenJetStream(options)
 		if err != nil {
 			return nil, cli.Config(err)

@@ -39,9 +39,25 @@ type JetStreamOptions struct {
 	Window        Window
 	// LettersOnly takes no events out of the stream: for those who only look after dead letters.
 	LettersOnly bool
-	Metrics     *gateway.Metrics
-	Logger      *slog.Logger
+	// Pace bounds how fast events that have waited are handed out; nil means as fast as they are taken. It is
+	// the dispatcher's, too.
+	Pace    *gateway.Pace
+	Metrics *gateway.Metrics
+	Logger  *slog.Logger
 }
+
+// The lanes of events without a key, in one stream and each with a consumer of its own. Events go to the lane of now, unless
+// more wait there than a moment's and nothing moves: then they go to the other, where a backlog may become as long as
+// it will. Once the target takes events again, the few in the lane of now are published, and from then on what arrives
+// passes the backlog.
+const (
+	laneNow = "now"
+	laneAny = "any"
+	// maxNow is how many events wait in the lane of now at most, for each gateway, while none is published; maxMoving while
+	// some are.
+	maxNow    = 64
+	maxMoving = 4096
+)
 
 const (
 	// partitions is the number of events with different keys that can be under way at the same time.
@@ -63,7 +79,11 @@ type JetStream struct {
 	connection *nats.Conn
 	js         jetstream.JetStream
 
-	out     chan *gateway.Item
+	now     chan *gateway.Item // what goes first
+	old     chan *gateway.Item // of a backlog
+	waiting atomic.Int64       // events in the lane of now, as far as is known
+	moved   atomic.Int64       // when an event of that lane was last published
+	behind  atomic.Int64       // consumers with a backlog
 	cancel  context.CancelFunc
 	stopped sync.WaitGroup
 
@@ -117,7 +137,7 @@ func OpenJetStream(o JetStreamOptions) (*JetStream, error) {
 		return nil, fmt.Errorf("buffer jetstream: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	b := &JetStream{o: o, connection: connection, js: js, out: make(chan *gateway.Item), cancel: cancel, failed: map[string]gateway.Item{}}
+	b := &JetStream{o: o, connection: connection, js: js, now: make(chan *gateway.Item), old: make(chan *gateway.Item), cancel: cancel, failed: map[string]gateway.Item{}}
 	b.status.Store(&gateway.BufferStatus{Capacity: o.Capacity, Problem: errors.New("the streams have not been reached yet")})
 	b.stopped.Go(func() { b.run(ctx) })
 	return b, nil
@@ -142,11 +162,22 @@ func (b *JetStream) deadSubject() string { return b.o.Stream + ".dead" }
 // subject sends events with a key to one of a few partitions, in which one event at a time is under way.
 func (b *JetStream) subject(key string) string {
 	if key == "" {
-		return b.o.Stream + ".events.any"
+		return b.o.Stream + ".events." + b.lane()
 	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(key))
 	return b.o.Stream + ".events." + strconv.Itoa(int(h.Sum32()%partitions))
+}
+
+// lane is the one for an event without a key that arrives.
+func (b *JetStream) lane() string {
+	waiting := b.waiting.Load()
+	moves := time.Since(time.Unix(0, b.moved.Load())) < backlogAge
+	if waiting >= maxNow && !moves || waiting >= maxMoving {
+		return laneAny
+	}
+	b.waiting.Add(1)
+	return laneNow
 }
 
 // run makes the streams, as soon as that is possible, and consumes.
@@ -164,14 +195,17 @@ func (b *JetStream) run(ctx context.Context) {
 	if b.o.LettersOnly {
 		consumers = nil
 	}
-	for i, consumer := range consumers {
-		ahead := 1
-		if i == 0 {
-			ahead = jetStreamAhead
+	for _, consumer := range consumers {
+		c := &consumption{buffer: b, consumer: consumer, ahead: 1, held: map[*lease]struct{}{}}
+		switch consumer.CachedInfo().Name {
+		case laneNow:
+			c.now, c.ahead = true, jetStreamAhead
+		case laneAny:
+			c.ahead = jetStreamAhead
 		}
-		group.Go(func() {
-			(&consumption{buffer: b, consumer: consumer, ahead: ahead, held: map[*lease]struct{}{}}).run(ctx)
-		})
+		c.left = consumer.CachedInfo().NumPending
+		c.falls(c.left > 0 && !c.now)
+		group.Go(func() { c.run(ctx) })
 	}
 	group.Go(func() { b.watch(ctx) })
 	group.Wait()
@@ -193,7 +227,7 @@ func (b *JetStream) noStream(name string, err error) error {
 	return fmt.Errorf("stream %s: %w", name, err)
 }
 
-// prepare makes or updates streams and consumers. The first consumer is the one without an order.
+// prepare makes or updates streams and consumers.
 func (b *JetStream) prepare(ctx context.Context) ([]jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*callTimeout)
 	defer cancel()
@@ -215,10 +249,13 @@ func (b *JetStream) prepare(ctx context.Context) ([]jetstream.Consumer, error) {
 	}
 	b.dead.Store(&dead)
 	var consumers []jetstream.Consumer
-	for i := -1; i < partitions; i++ {
-		name, pending := "any", 1024
-		if i >= 0 {
-			name, pending = strconv.Itoa(i), 1
+	for i := -2; i < partitions; i++ {
+		name, pending := strconv.Itoa(i), 1
+		switch i {
+		case -2:
+			name, pending = laneNow, 1024
+		case -1:
+			name, pending = laneAny, 1024
 		}
 		consumer, err := events.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 			Durable: name, FilterSubject: b.o.Stream + ".events." + name, AckPolicy: jetstream.AckExplicitPolicy,
@@ -239,6 +276,9 @@ func (b *JetStream) watch(ctx context.Context) {
 			b.problem(err)
 		} else {
 			b.status.Store(&s)
+			if b.behind.Load() == 0 {
+				b.o.Pace.Clear()
+			}
 		}
 		if !sleep(ctx, time.Second) {
 			return
@@ -263,6 +303,12 @@ func (b *JetStream) look(ctx context.Context) (gateway.BufferStatus, error) {
 			s.DeadLetters = int64(state.Msgs)
 		}
 	}
+	// Other gateways take events of that lane, too.
+	now, err := b.js.Consumer(ctx, b.o.Stream, laneNow)
+	if err != nil {
+		return s, fmt.Errorf("consumer %s: %w", laneNow, err)
+	}
+	b.waiting.Store(int64(now.CachedInfo().NumPending))
 	return s, nil
 }
 
@@ -349,7 +395,14 @@ func decodeEntry(data []byte) (*gateway.Record, error) {
 // Next implements gateway.Queue.
 func (b *JetStream) Next(ctx context.Context) (*gateway.Item, error) {
 	select {
-	case item := <-b.out:
+	case item := <-b.now:
+		return item, nil
+	default:
+	}
+	select {
+	case item := <-b.now:
+		return item, nil
+	case item := <-b.old:
 		return item, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -360,6 +413,9 @@ func (b *JetStream) Next(ctx context.Context) (*gateway.Item, error) {
 func (b *JetStream) Settle(item *gateway.Item, s gateway.Settlement) {
 	l := item.Handle.(*lease)
 	defer func() { l.consumption.done <- l }()
+	if l.paced {
+		b.o.Pace.Return()
+	}
 	if s.Failure != nil {
 		entry := *item.Entry()
 		entry.Failure = s.Failure
@@ -374,6 +430,9 @@ func (b *JetStream) Settle(item *gateway.Item, s gateway.Settlement) {
 		return
 	}
 	b.remember(l.name, gateway.Item{})
+	if l.consumption.now {
+		b.moved.Store(time.Now().UnixNano())
+	}
 	_ = l.message.Ack() // without it, the event is published again, with the same id
 }
 
@@ -422,6 +481,7 @@ type lease struct {
 	message     jetstream.Msg
 	name        string
 	item        *gateway.Item
+	paced       bool // it is of a backlog, and may go
 }
 
 // consumption takes events of one consumer and keeps them leased until they are settled.
@@ -429,10 +489,58 @@ type consumption struct {
 	buffer   *JetStream
 	consumer jetstream.Consumer
 	ahead    int
+	now      bool // what it has goes first, and is too little to hurt anybody
 
 	held    map[*lease]struct{}
 	pending []*lease
 	done    chan *lease
+	left    uint64 // what it could still fetch, as far as is known
+	behind  bool   // it has a backlog
+}
+
+// another is how soon to look again where another event of a backlog has to come back first.
+const another = 20 * time.Millisecond
+
+// head is the event that goes next, and where. Without a place, wait says when to look again.
+func (c *consumption) head() (to chan *gateway.Item, head *gateway.Item, wait time.Duration) {
+	if len(c.pending) == 0 {
+		if c.left == 0 {
+			c.falls(false)
+		}
+		return nil, nil, time.Hour
+	}
+	l := c.pending[0]
+	if c.now {
+		return c.buffer.now, l.item, time.Hour
+	}
+	if young := backlogAge - time.Since(l.item.Record.Delivery.Received); young > 0 {
+		c.falls(false)
+		return c.buffer.now, l.item, young
+	}
+	c.falls(true)
+	if l.paced {
+		return c.buffer.old, l.item, time.Hour
+	}
+	wait, ok := c.buffer.o.Pace.TryTake()
+	switch {
+	case !ok:
+		return nil, nil, another
+	case wait > 0:
+		return nil, nil, wait
+	}
+	l.paced = true
+	return c.buffer.old, l.item, time.Hour
+}
+
+// falls says whether it has a backlog.
+func (c *consumption) falls(behind bool) {
+	switch {
+	case behind && !c.behind:
+		c.buffer.behind.Add(1)
+	case !behind && c.behind:
+		c.buffer.behind.Add(-1)
+	}
+	c.behind = behind
 }
 
 func (c *consumption) run(ctx context.Context) {
@@ -441,8 +549,10 @@ func (c *consumption) run(ctx context.Context) {
 	defer keep.Stop()
 	retry := time.NewTimer(0)
 	defer retry.Stop()
+	look := time.NewTimer(time.Hour)
+	defer look.Stop()
 	var messages <-chan jetstream.Msg
-	fetch := false
+	fetch, found := false, false
 	for {
 		if messages == nil && fetch && len(c.held) < c.ahead {
 			batch, err := c.consumer.Fetch(c.ahead-len(c.held), jetstream.FetchMaxWait(callTimeout))
@@ -450,20 +560,21 @@ func (c *consumption) run(ctx context.Context) {
 				fetch = false
 				retry.Reset(time.Second)
 			} else {
-				messages = batch.Messages()
+				messages, found = batch.Messages(), false
 			}
 		}
-		var out chan *gateway.Item
-		var head *gateway.Item
-		if len(c.pending) > 0 {
-			out, head = c.buffer.out, c.pending[0].item
-		}
+		out, head, wait := c.head()
+		look.Reset(wait)
 		select {
+		case <-look.C:
 		case message, ok := <-messages:
 			if !ok {
-				messages = nil
+				if messages = nil; !found {
+					c.left = 0 // others may have taken what there was
+				}
 				continue
 			}
+			found = true
 			c.take(message)
 		case out <- head:
 			c.pending = c.pending[1:]
@@ -497,6 +608,10 @@ func (c *consumption) take(message jetstream.Msg) {
 		return
 	}
 	l := &lease{consumption: c, message: message, name: strconv.FormatUint(meta.Sequence.Stream, 10)}
+	c.left = meta.NumPending
+	if c.now {
+		c.buffer.waiting.Store(int64(meta.NumPending))
+	}
 	item := c.buffer.recall(l.name)
 	item.Record, item.Handle = record, l
 	l.item = &item

@@ -3,6 +3,7 @@ package buffer_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -120,6 +121,68 @@ func TestBadJetStreamOptionsAreNamed(t *testing.T) {
 			_, err := buffer.OpenJetStream(tt.o)
 			assert.EqualError(t, err, tt.err)
 		})
+	}
+}
+
+// TestEventsOfNowPassABacklogInStreams: what waits is handed out at its pace, what arrives at once, and everything comes
+// once, whatever lane it was in.
+func TestEventsOfNowPassABacklogInStreams(t *testing.T) {
+	t.Parallel()
+	const backlog, now = 800, 40
+	url := startNATS(t, server.RANDOM_PORT, t.TempDir()).ClientURL()
+	open := func(pace *gateway.Pace) *buffer.JetStream {
+		b, err := buffer.OpenJetStream(buffer.JetStreamOptions{URL: url, Stream: "c4c-events", Pace: pace})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return b.Status().Problem == nil }, patience, time.Millisecond)
+		return b
+	}
+	b := open(nil)
+	var want []string
+	for i := range backlog {
+		r := record(fmt.Sprint("old-", i))
+		r.Delivery.Received = time.Now().Add(-time.Hour)
+		if i%10 == 0 {
+			r.Entries[0].Key = fmt.Sprint("key-", i%3)
+		}
+		_, err := b.Append(context.Background(), r)
+		require.NoError(t, err)
+		want = append(want, r.Entries[0].Event.ID)
+	}
+	require.NoError(t, b.Close())
+
+	b = open(gateway.NewPace(10, 4))
+	seen := map[string]int{}
+	next := func() string {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		item, err := b.Next(ctx)
+		require.NoError(t, err)
+		id := item.Entry().Event.ID
+		seen[id]++
+		b.Settle(item, gateway.Settlement{})
+		return id
+	}
+	for range 50 {
+		next() // the target takes events again
+	}
+	for i := range now {
+		id := fmt.Sprint("new-", i)
+		_, err := b.Append(context.Background(), record(id))
+		require.NoError(t, err)
+		want = append(want, id)
+		for next() != id {
+			require.Less(t, len(seen), backlog/2, "an event of now waits for the backlog")
+		}
+	}
+	require.NoError(t, b.Close())
+
+	b = open(gateway.NewPace(0, 16))
+	for len(seen) < len(want) {
+		next()
+	}
+	require.NoError(t, b.Close())
+	for _, id := range want {
+		assert.Equal(t, 1, seen[id], id)
 	}
 }
 

@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"time"
 )
 
 // Answer is what became of one offer, as far as its sender can know.
@@ -36,6 +38,7 @@ type Ledger struct {
 	routes   map[string][]string // ids that were offered at least once, in that order, by route
 	refusals map[string]int
 	made     int
+	madeAt   []time.Time // by number, from 1
 	attempts int
 	epoch    int
 }
@@ -53,6 +56,7 @@ func (l *Ledger) ID() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.made++
+	l.madeAt = append(l.madeAt, time.Now())
 	return l.id(l.made)
 }
 
@@ -173,6 +177,21 @@ func (l *Ledger) Newest(t *Target, n int) bool {
 		}
 	}
 	return true
+}
+
+// Delays are, of the n events that were made last and are at the target, how long after that they first arrived, sorted.
+func (l *Ledger) Delays(t *Target, n int) []time.Duration {
+	arrivals := t.Arrivals()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []time.Duration
+	for i := l.made - n + 1; i <= l.made; i++ {
+		if all := arrivals[l.id(i)]; len(all) > 0 {
+			out = append(out, all[0].At.Sub(l.madeAt[i-1]))
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func (l *Ledger) id(n int) string { return fmt.Sprintf("%s-%07d", l.prefix, n) }

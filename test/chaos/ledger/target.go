@@ -24,6 +24,8 @@ type Behaviour struct {
 	Hang bool
 	// Reset cuts the connection off.
 	Reset bool
+	// PerSecond, if positive, is how many requests are treated so in each second; the others are answered 507.
+	PerSecond int
 }
 
 // Good takes everything.
@@ -55,6 +57,10 @@ type Target struct {
 	arrivals   map[string][]*Arrival
 	order      []string
 	seen       int
+	second     int64 // of PerSecond
+	within     int   // requests in that second
+	most       int   // requests in a second
+	overfull   int   // requests that were answered 507 because of PerSecond
 	behaviours []Behaviour
 	changed    chan struct{}
 	address    string
@@ -116,7 +122,12 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request) {
 	t.mu.Lock()
 	b, changed := t.behaviours[rand.IntN(len(t.behaviours))], t.changed
 	t.seen++
+	full := t.full(b.PerSecond)
 	t.mu.Unlock()
+	if full {
+		w.WriteHeader(http.StatusInsufficientStorage)
+		return
+	}
 	var a *Arrival
 	if b.Take {
 		a = &Arrival{At: time.Now(), Epoch: t.ledger.Epoch(), Path: r.URL.Path, Intact: Intact(id, body)}
@@ -146,6 +157,34 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request) {
 		a.Answered = true
 		t.mu.Unlock()
 	}
+}
+
+// full counts a request of this second, and says whether it is one too many. The caller has locked.
+func (t *Target) full(limit int) bool {
+	if now := time.Now().Unix(); now != t.second {
+		t.second, t.within = now, 0
+	}
+	t.within++
+	t.most = max(t.most, t.within)
+	if limit <= 0 || t.within <= limit {
+		return false
+	}
+	t.overfull++
+	return true
+}
+
+// Busiest is the most requests that one second had, and how many of all were too many for Behaviour.PerSecond.
+func (t *Target) Busiest() (most, overfull int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.most, t.overfull
+}
+
+// Forget begins Busiest anew.
+func (t *Target) Forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.most, t.overfull = 0, 0
 }
 
 // Note enters an arrival that came by other means than this target's own address.
