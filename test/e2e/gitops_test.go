@@ -3,8 +3,10 @@
 package e2e
 
 import (
-	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -25,8 +27,16 @@ func TestGitOps(t *testing.T) {
 	render := func() string {
 		return s.helm(t, "template", r.name, s.chart(t, "c4c"), "-n", r.namespace, "-f", r.valuesFile(t, more))
 	}
+	// The namespace comes from the context: a flag would refuse what belongs to Kyma's namespace.
+	context := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(context, []byte(s.kubectl(t, "config", "view", "--raw", "--minify")), 0o600))
+	s.kubectl(t, "--kubeconfig", context, "config", "set-context", "--current", "--namespace", r.namespace)
+	declared := func(manifest string, args ...string) (string, error) {
+		return s.try(t.Context(), strings.NewReader(manifest), append([]string{"kubectl", "--kubeconfig", context}, append(args, "-f", "-")...)...)
+	}
 	apply := func(manifest string) {
-		s.run(t, strings.NewReader(manifest), "kubectl", "-n", r.namespace, "apply", "-f", "-")
+		_, err := declared(manifest, "apply")
+		require.NoError(t, err)
 		s.kubectl(t, "-n", r.namespace, "wait", "--for=condition=Complete", "job", "--all", "--timeout=120s")
 		s.kubectl(t, "-n", r.namespace, "rollout", "status", "deployment/"+r.name+"-gateway", "--timeout=120s")
 	}
@@ -41,9 +51,8 @@ func TestGitOps(t *testing.T) {
 		return all
 	}
 	noDiff := func(manifest string) {
-		out, err := s.try(t.Context(), strings.NewReader(manifest), "kubectl", "-n", r.namespace, "diff", "-f", "-")
-		var failed *exec.ExitError
-		assert.False(t, errors.As(err, &failed), "the cluster differs from what was applied: %s %v", out, err)
+		out, err := declared(manifest, "diff")
+		assert.NoError(t, err, "the cluster differs from what was applied: %s", out)
 	}
 	manifest := render()
 	require.Equal(t, manifest, render(), "rendered twice, it is the same")
@@ -69,21 +78,15 @@ func TestGitOps(t *testing.T) {
 	assert.Equal(t, before, secrets(), "an upgrade that changes no secret changes none")
 	r.registered(t, "basic_password")
 
-	// What was registered is taken back by a Job of one's own, with the rights of the one that deletes: rendered with hooks.
-	more["registration"].(map[string]any)["hooks"] = true
-	hooks := s.helm(t, "template", r.name, s.chart(t, "c4c"), "-n", r.namespace, "-f", r.valuesFile(t, more))
-	var remove []string
-	for _, document := range strings.Split(hooks, "\n---\n") {
-		if strings.Contains(document, "helm.sh/hook: pre-delete") {
-			remove = append(remove, document)
-		}
-	}
-	require.NotEmpty(t, remove)
-	removal := strings.Join(remove, "\n---\n")
-	s.run(t, strings.NewReader(removal), "kubectl", "-n", r.namespace, "apply", "-f", "-")
-	s.kubectl(t, "-n", r.namespace, "wait", "--for=condition=Complete", "job/"+r.name+"-delete", "--timeout=120s")
-	s.run(t, strings.NewReader(removal), "kubectl", "-n", r.namespace, "delete", "-f", "-", "--ignore-not-found", "--wait", "--timeout=60s")
-	s.run(t, strings.NewReader(manifest), "kubectl", "-n", r.namespace, "delete", "-f", "-", "--ignore-not-found", "--wait", "--timeout=120s")
+	// Nobody runs what Helm would run before a removal: docs/install.md says how to unregister.
+	out, err := exec.CommandContext(t.Context(), filepath.Join(root, "bin/e2e/linux_"+runtime.GOARCH, "registration-job"), "delete",
+		"--connector", filepath.Join(root, "charts/c4c-connector/files/connector.yaml"), "--params", yamlFile(t, r.form), "--kubeconfig", context,
+		"--instance", r.namespace+"/"+r.name, "--namespace", r.namespace,
+		"--state-secret", r.name+"-state", "--generated-secret", r.name+"-generated", "--status-configmap", r.name+"-status").CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "left: 0")
+	_, err = declared(manifest, "delete", "--ignore-not-found", "--wait", "--timeout=120s")
+	require.NoError(t, err)
 	// Jobs of earlier versions are what a GitOps tool prunes.
 	s.kubectl(t, "-n", r.namespace, "delete", "jobs", "-l", "app.kubernetes.io/instance="+r.name, "--wait")
 	r.gone(t)

@@ -46,18 +46,18 @@ func (f *figures) String() string {
 		b.WriteString("\n| Release | Disturbance | Offered | Acknowledged | Refused | Unanswered | Lost | Duplicates | Waiting |\n|---|---|---|---|---|---|---|---|---|\n" + strings.Join(f.disturbances, ""))
 	}
 	if len(f.rights) > 0 {
-		b.WriteString("\n| Taken away | Of | Named | Then |\n|---|---|---|---|\n" + strings.Join(f.rights, ""))
+		b.WriteString("\n| Taken away | Of | Named | In | Then |\n|---|---|---|---|---|\n" + strings.Join(f.rights, ""))
 	}
 	return b.String()
 }
 
 // right notes what became of a registration without a permission.
-func (f *figures) right(r rule, succeeded bool) {
+func (f *figures) right(namespace string, r rule, succeeded bool) {
 	outcome := "the Job fails and says why"
 	if succeeded {
 		outcome = "the report says what was not possible"
 	}
-	f.rights = append(f.rights, fmt.Sprintf("| %s | %s | %s | %s |\n", r.Verbs[0], r.Resources[0], cmp.Or(short(r.ResourceNames), "any"), outcome))
+	f.rights = append(f.rights, fmt.Sprintf("| %s | %s | %s | %s | %s |\n", r.Verbs[0], r.Resources[0], cmp.Or(short(r.ResourceNames), "any"), cmp.Or(namespace, "the cluster"), outcome))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }

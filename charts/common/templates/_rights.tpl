@@ -126,12 +126,8 @@ subjects:
   - {{ $subject }}
 {{- end -}}
 
-{{/* Looking at what Kyma there is. Without these the Job knows less, but works. */}}
+{{/* Looking at what Kyma there is. Without these the Job knows less, but works. Where credentials belong the chart says. */}}
 {{- define "common.detection" -}}
-- apiGroups: [""]
-  resources: [namespaces]
-  resourceNames: [kyma-integration]
-  verbs: [get]
 - apiGroups: [""]
   resources: [services]
   resourceNames:
@@ -150,10 +146,6 @@ subjects:
 - apiGroups: [operator.kyma-project.io]
   resources: [eventings]
   resourceNames: [eventing]
-  verbs: [get]
-- apiGroups: [apps]
-  resources: [deployments]
-  resourceNames: [central-application-gateway]
   verbs: [get]
 {{- end -}}
 
