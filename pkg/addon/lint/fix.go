@@ -94,7 +94,20 @@ func (f *fixer) parameters(repo *addon.Repository, name string) error {
 	if _, err := f.root.Stat(path.Join(addon.ChartsDir, a.Key)); err == nil {
 		chart = path.Join(addon.ChartsDir, a.Key)
 	}
-	documents := []string{systemPage(d)}
+	for _, follows := range parameterFiles() {
+		full := path.Join(chart, follows.file)
+		if _, err := f.root.Stat(full); follows.optional && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := f.write(full, func(is []byte) ([]byte, error) { return follows.write(is, parameters) }); err != nil {
+			return err
+		}
+	}
+	values, err := f.root.ReadFile(path.Join(chart, addon.ValuesFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	documents := []string{systemPage(d), path.Join(chart, readmeFile)}
 	if tree, err := repo.Read(name); err == nil {
 		for file := range tree.All() {
 			if isDocument(file) {
@@ -106,16 +119,7 @@ func (f *fixer) parameters(repo *addon.Repository, name string) error {
 		if _, err := f.root.Stat(document); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := f.write(document, func(is []byte) ([]byte, error) { return withTables(is, parameters, d) }); err != nil {
-			return err
-		}
-	}
-	for _, follows := range parameterFiles() {
-		full := path.Join(chart, follows.file)
-		if _, err := f.root.Stat(full); follows.optional && errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err := f.write(full, func(is []byte) ([]byte, error) { return follows.write(is, parameters) }); err != nil {
+		if err := f.write(document, func(is []byte) ([]byte, error) { return withTables(is, parameters, d, values) }); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,7 @@ func Rules() []Rule {
 		sampleRules(),
 		linkRules(),
 		addressRules(),
+		styleRules(),
 		loadRules(),
 		indexRules(),
 		suppressRules(),

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -33,7 +36,7 @@ func addressRules() []Rule {
 			Effect:  "the broker takes http in its development mode only, and files never",
 			Next:    "serve the repository over https",
 			repository: eachAddress(func(a address) string {
-				if a.getter == "file" || a.getter == "" {
+				if a.getter == "file" || a.getter == "" { // http
 					return fmt.Sprintf("%s is refused", strings.TrimPrefix(a.getter+"::"+a.rest, "::"))
 				}
 				return ""
@@ -50,6 +53,32 @@ func addressRules() []Rule {
 				}
 				return ""
 			}),
+		},
+		{
+			ID: "REP004", Severity: Info, Suite: SuiteLoad,
+			Summary: "an address of an index on a web server in a document has no query",
+			Effect:  "the broker asks for the index by HEAD, then by GET, and for archives beside it without the query: an address that is signed for one request gives the index at best, and no archive",
+			Next:    "let the server take user and password, as in https://{username}:{password}@host/index.yaml with a Secret",
+			repository: eachAddress(func(a address) string {
+				if index, query, found := strings.Cut(a.rest, "?"); found && query != "" && a.getter == secureWeb {
+					return fmt.Sprintf("%s%s: the archives beside it are asked for without %s", secureWeb, index, namesOf(query))
+				}
+				return ""
+			}),
+		},
+		{
+			ID: "REP005", Severity: Info, Suite: SuiteLoad,
+			Summary: "where a document tells the address of a repository, some document tells how the broker is made to read it again",
+			Effect:  "people push a new version and wait: the broker looks once, and never again by itself",
+			Next:    "say that spec.reprocessRequest of the configuration has to be raised after a change",
+			repository: func(r *repository) []problem {
+				told, again := r.addresses(), false
+				r.documents(func(_ string, data []byte) { again = again || bytes.Contains(data, []byte("reprocessRequest")) })
+				if len(told) == 0 || again {
+					return nil
+				}
+				return []problem{{path: told[0].file, line: told[0].line, message: "no document names reprocessRequest"}}
+			},
 		},
 		{
 			ID: "REP003", Severity: Error, Suite: SuiteLoad,
@@ -77,13 +106,16 @@ func addressRules() []Rule {
 type address struct {
 	file         string
 	line         int
-	getter, rest string // the getter is empty for http
+	getter, rest string // the getter is empty for http, and secureWeb for https
 }
+
+// secureWeb stands in the place of a getter where an address has none, being one of a web server.
+const secureWeb = "https://"
 
 var (
 	indexPath = regexp.MustCompile(`[^:]//[^?]+\.ya?ml$`)
 	commitRef = regexp.MustCompile(`ref=[0-9a-f]{40}\b`)
-	addressed = regexp.MustCompile("\\b(?:(git|hg|s3|file)::|(http://[^\\s\"'`)<>]+/)index\\.ya?ml)([^\\s\"'`)<>]*)")
+	addressed = regexp.MustCompile("\\b(?:(git|hg|s3|file)::|(https?://[^\\s\"'`)<>]+/index\\.ya?ml))([^\\s\"'`)<>]*)")
 )
 
 // maxDocuments bounds the documents that are looked at.
@@ -102,16 +134,37 @@ func eachAddress(check func(address) string) func(*repository) []problem {
 	}
 }
 
-// addresses are those in the repository's Markdown documents. Examples with an ellipsis do not count.
+// addresses are those in the repository's documents. Examples with an ellipsis do not count.
 func (r *repository) addresses() []address {
+	var out []address
+	r.documents(func(name string, data []byte) {
+		line := 0
+		for text := range strings.Lines(string(data)) {
+			line++
+			for _, m := range addressed.FindAllStringSubmatch(text, -1) {
+				getter, rest := m[1], strings.TrimRight(m[2]+m[3], ".,;:")
+				if strings.HasPrefix(rest, secureWeb) && getter == "" {
+					getter, rest = secureWeb, strings.TrimPrefix(rest, secureWeb)
+				}
+				if !strings.Contains(rest, "…") && !strings.Contains(rest, "...") && rest != "" && !strings.Contains(rest, "localhost") && !strings.Contains(rest, "127.0.0.1") {
+					out = append(out, address{name, line, getter, rest})
+				}
+			}
+		}
+	})
+	return out
+}
+
+// documents hands out the Markdown documents of the repository, but for the pages of rules. What cannot be read is not
+// told to anybody.
+func (r *repository) documents(look func(name string, data []byte)) {
 	root, err := r.Root()
 	if err != nil {
-		return nil
+		return
 	}
 	defer root.Close()
-	var out []address
 	n := 0
-	_ = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error { // what cannot be read is not told to anybody
+	_ = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return nil
@@ -127,21 +180,18 @@ func (r *repository) addresses() []address {
 		if err != nil || info.Size() > maxDocument || !info.Mode().IsRegular() || strings.HasPrefix(name, "docs/reference/rules/") {
 			return nil
 		}
-		data, err := root.ReadFile(name)
-		if err != nil {
-			return nil
-		}
-		line := 0
-		for text := range strings.Lines(string(data)) {
-			line++
-			for _, m := range addressed.FindAllStringSubmatch(text, -1) {
-				rest := strings.TrimRight(m[2]+m[3], ".,;:")
-				if !strings.Contains(rest, "…") && !strings.Contains(rest, "...") && rest != "" && !strings.Contains(rest, "localhost") && !strings.Contains(rest, "127.0.0.1") {
-					out = append(out, address{name, line, m[1], rest})
-				}
-			}
+		if data, err := root.ReadFile(name); err == nil {
+			look(name, data)
 		}
 		return nil
 	})
-	return out
+}
+
+// namesOf are the names of a query's parameters: the values may be secrets.
+func namesOf(query string) string {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "the query"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(values)), ", ")
 }

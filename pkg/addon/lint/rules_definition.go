@@ -24,6 +24,7 @@ const (
 	requestSuffix = ".http"
 	goldenSuffix  = ".golden.json"
 	paramsFile    = "params.yaml"
+	readmeFile    = "README.md"
 )
 
 func definitionRules() []Rule {
@@ -123,7 +124,7 @@ func definitionRules() []Rule {
 		},
 		{
 			ID: "DEF006", Severity: Warning, Suite: SuiteDefinition, Fixable: true,
-			Summary: "tables of parameters and events in documents are those that the definition makes",
+			Summary: "tables of parameters, APIs, events and values in documents and in the chart's README are those that the definition and values.yaml make",
 			Effect:  "readers look for fields and events that do not exist, and do not find those that do",
 			Next:    "run addonctl lint --fix",
 			addon:   func(c *addonContext) []problem { return c.checkTables() },
@@ -137,9 +138,11 @@ func (c *addonContext) checkTables() []problem {
 	if err != nil {
 		return nil
 	}
+	values, _ := c.parsed.Chart.Read(addon.ValuesFile)
+	readme := c.chartFile(readmeFile)
 	var problems []problem
 	check := func(name string, is []byte) {
-		want, err := withTables(is, parametersOf(c.parsed, d), d)
+		want, err := withTables(is, parametersOf(c.parsed, d), d, values)
 		switch {
 		case err != nil:
 			problems = append(problems, problem{path: name, message: oneLine(err)})
@@ -148,7 +151,7 @@ func (c *addonContext) checkTables() []problem {
 		}
 	}
 	for name, data := range c.tree.All() {
-		if isDocument(name) {
+		if isDocument(name) || name == readme {
 			check(name, data)
 		}
 	}

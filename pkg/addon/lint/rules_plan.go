@@ -84,6 +84,18 @@ func planRules() []Rule {
 			},
 		},
 		{
+			ID: "PLN007", Severity: Info, Suite: SuiteOSB,
+			Summary: "free is left out",
+			Effect:  "the broker's storage loses it, and the Service Catalog shows every plan as one that costs",
+			Next:    "leave it out; where it matters, say in the description what the plan costs",
+			plan: func(p *planContext) []problem {
+				if p.meta.at("free") != nil {
+					return []problem{p.meta.problem([]string{"free"}, "free: %s is lost", p.meta.text("free"))}
+				}
+				return nil
+			},
+		},
+		{
 			ID: "VAL001", Severity: Error, Suite: SuiteLoad,
 			Summary: "values.yaml of a plan is a map",
 			Effect:  "the broker does not load the add-on",

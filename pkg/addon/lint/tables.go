@@ -26,8 +26,8 @@ func isDocument(name string) bool {
 //	<!-- parameters: begin (made from the definition by addonctl lint --fix) -->
 //	<!-- parameters: end -->
 //
-// and the same for apis and events. A document without these lines stays as it is.
-func withTables(document []byte, parameters form.Parameters, d *connector.Definition) ([]byte, error) {
+// and the same for apis, events and values, which are those of the chart's values.yaml with their comments. A document without these lines stays as it is.
+func withTables(document []byte, parameters form.Parameters, d *connector.Definition, values []byte) ([]byte, error) {
 	text := string(document)
 	var err error
 	for _, table := range []struct {
@@ -37,6 +37,7 @@ func withTables(document []byte, parameters form.Parameters, d *connector.Defini
 		{"parameters", func() []string { return parameterRows(parameters) }},
 		{"apis", func() []string { return apiRows(d) }},
 		{"events", func() []string { return eventRows(d) }},
+		{"values", func() []string { return valueRows(values) }},
 	} {
 		if text, err = withTable(text, table.name, table.rows); err != nil {
 			return nil, err

@@ -30,6 +30,8 @@ events: {name: Events, catalog: asyncapi.yaml}
 	require.NoError(t, err)
 	parameters := form.Parameters{{Name: "system_url", Parameter: d.Parameters["system_url"]}, {Name: "mode", Parameter: d.Parameters["mode"]}}
 
+	const values = "# How many,\n# at most.\nreplicas: 1\nimage: # Where it comes from.\n  name: demo\n  tag: \"\" # Or a digest.\n"
+
 	got, err := withTables([]byte(`before
 <!-- events: begin (made from the definition by addonctl lint --fix) -->
 old
@@ -38,7 +40,9 @@ between
 <!-- parameters: begin (made from the definition by addonctl lint --fix) -->
 <!-- parameters: end -->
 after
-`), parameters, d)
+<!-- values: begin (made from the definition by addonctl lint --fix) -->
+<!-- values: end -->
+`), parameters, d, []byte(values))
 	require.NoError(t, err)
 	assert.Equal(t, `before
 <!-- events: begin (made from the definition by addonctl lint --fix) -->
@@ -58,12 +62,21 @@ between
 
 <!-- parameters: end -->
 after
+<!-- values: begin (made from the definition by addonctl lint --fix) -->
+
+| value | default | what for |
+| --- | --- | --- |
+| `+"`replicas`"+` | `+"`1`"+` | How many, at most. |
+| `+"`image.name`"+` | `+"`\"demo\"`"+` | Where it comes from. |
+| `+"`image.tag`"+` | `+"`\"\"`"+` | Or a digest. |
+
+<!-- values: end -->
 `, string(got))
 
-	again, err := withTables(got, parameters, d)
+	again, err := withTables(got, parameters, d, []byte(values))
 	require.NoError(t, err)
 	assert.Equal(t, string(got), string(again))
 
-	_, err = withTables([]byte("<!-- events: begin (made from the definition by addonctl lint --fix) -->\n"), parameters, d)
+	_, err = withTables([]byte("<!-- events: begin (made from the definition by addonctl lint --fix) -->\n"), parameters, d, nil)
 	assert.ErrorContains(t, err, `the line "<!-- events: end -->" is missing`)
 }
