@@ -50,6 +50,7 @@ type Catalog struct {
 
 	mu       sync.Mutex
 	done     bool                // the last look at the Application found nothing to clean up
+	encodes  bool                // the gateway re-encodes addresses of OData services
 	prepared map[string]prepared // Secrets that Prepare wrote, by name
 }
 
@@ -58,6 +59,7 @@ var (
 	_ registration.ApplicationOwner = (*Catalog)(nil)
 	_ registration.Preparer         = (*Catalog)(nil)
 	_ registration.WriteForeseer    = (*Catalog)(nil)
+	_ registration.Noter            = (*Catalog)(nil)
 )
 
 // New returns a Catalog. It makes no call. The error is a *registration.ConfigError.
@@ -100,6 +102,7 @@ func (c *Catalog) List(ctx context.Context) ([]registration.Registered, error) {
 		return nil, err
 	}
 	c.setDone(len(unused(object, c.options.Instance)) == 0 && len(reservations(object)) == 0)
+	c.setEncodes(keepsEncoding(object, c.options.Instance))
 	services := servicesOf(object)
 	changed := c.changedSecrets(ctx, services)
 	found := make([]registration.Registered, 0, len(services))
@@ -168,10 +171,7 @@ func (c *Catalog) apply(ctx context.Context, items []*item) error {
 	if err != nil {
 		return err
 	}
-	if keepsEncoding(object, items) {
-		c.options.Logger.WarnContext(ctx, "the Application has encodeUrl: true, so Kyma's gateway turns an encoded slash in an OData key into a real one; set spec.encodeUrl to false if nobody else relies on it",
-			"application", c.options.Application)
-	}
+	c.setEncodes(keepsEncoding(object, c.options.Instance))
 	c.removeUnreferenced(ctx, written, object)
 	c.cleanUp(ctx, object)
 	return nil
@@ -262,6 +262,22 @@ func (c *Catalog) cleanUp(ctx context.Context, object *unstructured.Unstructured
 func (c *Catalog) removeUnreferenced(ctx context.Context, written []string, object *unstructured.Unstructured) {
 	referenced := references(servicesOf(object))
 	c.removeSecrets(ctx, slices.DeleteFunc(written, func(name string) bool { return referenced[name] }))
+}
+
+// Notes implements registration.Noter.
+func (c *Catalog) Notes(context.Context, []registration.Service) (all []string, each map[string]string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.encodes {
+		all = append(all, "the Application has encodeUrl: true, so that Kyma's gateway turns an encoded slash in an OData key into a real one; set spec.encodeUrl to false if nobody else relies on it")
+	}
+	return all, nil
+}
+
+func (c *Catalog) setEncodes(encodes bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.encodes = encodes
 }
 
 func (c *Catalog) isDone() bool {

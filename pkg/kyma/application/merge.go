@@ -190,20 +190,28 @@ func refuseCollision(after []element, items []*item) bool {
 }
 
 // plainKeys keeps Kyma's gateway from decoding what an OData key needs encoded. Only where this product made
-// the Application or nobody decided: for other services of an Application it is a change.
+// the Application, nobody decided, or nobody else has an API in it: for other services of an Application it is a change.
+// The resource definition's default is written into every Application, so that it is no decision of anybody.
 func plainKeys(options Options, object *unstructured.Unstructured) bool {
 	value, found, _ := unstructured.NestedFieldNoCopy(object.Object, "spec", "encodeUrl")
-	if value == false || found && !madeByUs(object) || !hasOData(object, options.Instance) {
+	if value == false || found && !madeByUs(object) && othersCall(object, options.Instance) || !hasOData(object, options.Instance) {
 		return false
 	}
 	object.Object["spec"].(map[string]any)["encodeUrl"] = false
 	return true
 }
 
-// keepsEncoding says that an OData service was written although the gateway re-encodes its addresses.
-func keepsEncoding(object *unstructured.Unstructured, items []*item) bool {
+// keepsEncoding says that the gateway re-encodes the addresses of this instance's OData services.
+func keepsEncoding(object *unstructured.Unstructured, instance string) bool {
 	value, _, _ := unstructured.NestedFieldNoCopy(object.Object, "spec", "encodeUrl")
-	return value == true && slices.ContainsFunc(items, func(item *item) bool { return item.err == nil && item.element.isOData() })
+	return value == true && hasOData(object, instance)
+}
+
+// othersCall says whether somebody else has an API in the Application.
+func othersCall(object *unstructured.Unstructured, instance string) bool {
+	return slices.ContainsFunc(servicesOf(object), func(service element) bool {
+		return service.instance() != instance && slices.ContainsFunc(service.entries(), func(entry map[string]any) bool { return entry["type"] == "API" })
+	})
 }
 
 func hasOData(object *unstructured.Unstructured, instance string) bool {

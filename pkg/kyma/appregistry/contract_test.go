@@ -1,6 +1,7 @@
 package appregistry_test
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,7 +16,8 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	registrationtest.TestCatalog(t, func(t *testing.T) registrationtest.Harness {
 		var options appregistry.Options
-		start(t, simulator.KymaOptions{}, func(o *appregistry.Options) { options = *o })
+		system := &registrationtest.System{}
+		cluster := start(t, simulator.KymaOptions{SystemClient: &http.Client{Transport: system}}, func(o *appregistry.Options) { options = *o })
 		catalog := func(change func(*appregistry.Options)) registration.Catalog {
 			o := options
 			change(&o)
@@ -24,6 +26,17 @@ func TestContract(t *testing.T) {
 			return c
 		}
 		return registrationtest.Harness{
+			Kyma: &registrationtest.Kyma{
+				Workload: cluster.Handler(), Cluster: cluster.KubeAPI(), System: system, Application: "shop", SecretsNamespace: "kyma-integration",
+				LoseAnswer: func(*testing.T) {
+					lost := false
+					cluster.cut = func(method string, done bool) bool {
+						cuts := !lost && done && method != http.MethodGet
+						lost = lost || cuts
+						return cuts
+					}
+				},
+			},
 			Catalog: func(instance string) registration.Catalog {
 				return catalog(func(o *appregistry.Options) { o.Instance = instance })
 			},

@@ -28,6 +28,8 @@ type Harness struct {
 	Missing func(instance string) registration.Catalog
 	// Ownerless says that only plans keep installations apart.
 	Ownerless bool
+	// Kyma is what surrounds the Catalog; nil where nothing does.
+	Kyma *Kyma
 }
 
 // The installations of the contract.
@@ -69,6 +71,14 @@ func TestCatalog(t *testing.T, setUp func(t *testing.T) Harness) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, setUp(t))
+		})
+	}
+	for name, test := range kymaTests() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if h := setUp(t); h.Kyma != nil {
+				test(t, h, h.Kyma)
+			}
 		})
 	}
 }
