@@ -327,7 +327,7 @@ func (b *lockedBuffer) String() string {
 func TestTracing(t *testing.T) {
 	t.Parallel()
 	gateway := func(v values) map[string]corev1.EnvVar {
-		vars := map[string]corev1.EnvVar{}
+		vars, checked := map[string]corev1.EnvVar{}, 0
 		for name, pod := range render(t, install(form().with(v))).pods(t) {
 			if !strings.HasSuffix(name, "-gateway") {
 				continue
@@ -339,6 +339,13 @@ func TestTracing(t *testing.T) {
 					}
 				}
 			}
+			for _, e := range pod.Spec.InitContainers[0].Env {
+				if strings.HasPrefix(e.Name, "OTEL_") {
+					assert.Equal(t, vars[e.Name], e, "the check before it looks at the same")
+					checked++
+				}
+			}
+			assert.Equal(t, len(vars), checked)
 		}
 		return vars
 	}
@@ -366,7 +373,7 @@ func TestBacklogRate(t *testing.T) {
 			for _, c := range pod.Spec.Containers {
 				for _, e := range c.Env {
 					if e.Name == "KC_BACKLOG_RATE" && !strings.HasPrefix(name, "Pod ") {
-						assert.Equal(t, "StatefulSet my-c4c-gateway", name)
+						assert.Contains(t, []string{"StatefulSet my-c4c-gateway", "Deployment my-c4c-gateway"}, name)
 						all = append(all, e.Value)
 					}
 				}
@@ -379,4 +386,5 @@ func TestBacklogRate(t *testing.T) {
 	assert.Equal(t, []string{"1000"}, rate(disk))
 	assert.Equal(t, []string{"0"}, rate(disk.with(values{"gateway": values{"backlogRate": 0}})))
 	assert.Equal(t, []string{"50"}, rate(disk.with(values{"gateway": values{"env": values{"KC_BACKLOG_RATE": "50"}}})))
+	assert.Equal(t, []string{"1000"}, rate(values{"buffer": values{"type": "jetstream", "jetstream": values{"url": "nats://nats.nats:4222"}}}))
 }

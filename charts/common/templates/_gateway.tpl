@@ -186,11 +186,10 @@ spec:
 {{- end -}}
 
 {{- define "common.serveEnv.chart" }}
-{{- if eq .Values.buffer.type "disk" }}
+{{- if ne .Values.buffer.type "none" }}
 - name: KC_BACKLOG_RATE
   value: {{ .Values.gateway.backlogRate | int | quote }}
 {{- end }}
-{{- include "common.tracingEnv" . }}
 {{- end -}}
 
 {{/* Where traces go, in OpenTelemetry's own variables. */}}
@@ -243,6 +242,7 @@ spec:
 {{- include "common.sinkEnv" . }}
 {{- include "common.hostsEnv" . }}
 {{- include "common.allowEnv" . }}
+{{- include "common.tracingEnv" . }}
 {{- end -}}
 
 {{/* Hosts that the values give to what the gateway tells apart by host. */}}

@@ -17,6 +17,7 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/webhook"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/telemetry"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/tracing"
 )
 
 // checkOptions are the flags of check.
@@ -39,7 +40,7 @@ func newCheck(getenv func(string) string, streams cli.Streams) *cobra.Command {
 		Use:   "check",
 		Short: "Check the configuration, and with --sink whether the target answers",
 		Long: `Check the configuration: the definition, the parameters, the secrets that deliveries are verified by, and
-what is said about buffer and target. Nothing is opened and nobody is asked, unless --sink or --gateway-url says so.`,
+what is said about buffer, target and traces (OTEL_*). Nothing is opened and nobody is asked, unless --sink or --gateway-url says so.`,
 		Example: `  event-gateway check --connector connector.yaml --params params.yaml
   event-gateway check --connector connector.yaml --params /etc/connector/params/secret --sink
   event-gateway check --connector connector.yaml --params params.yaml --gateway-url http://127.0.0.1:8081`,
@@ -62,7 +63,7 @@ what is said about buffer and target. Nothing is opened and nobody is asked, unl
 }
 
 func (o *checkOptions) run(ctx context.Context, streams cli.Streams) error {
-	s, target, err := o.configuration()
+	s, target, err := o.configuration(ctx)
 	if err != nil {
 		return cli.Config(err)
 	}
@@ -92,7 +93,7 @@ func (o *checkOptions) run(ctx context.Context, streams cli.Streams) error {
 	return nil
 }
 
-func (o *checkOptions) configuration() (*setup, gateway.Sink, error) {
+func (o *checkOptions) configuration(ctx context.Context) (*setup, gateway.Sink, error) {
 	s, err := o.definition.load()
 	if err != nil {
 		return nil, nil, err
@@ -110,6 +111,13 @@ func (o *checkOptions) configuration() (*setup, gateway.Sink, error) {
 		return nil, nil, err
 	}
 	if err := s.newRelays(&o.relay, o.sink.prefix, telemetry.NewMetrics("")); err != nil {
+		return nil, nil, err
+	}
+	tracer, err := tracing.New(ctx, o.definition.getenv, "event-gateway", cli.Version(), telemetry.Discard())
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := tracer.Close(); err != nil { // it has nothing to send, and asks nobody
 		return nil, nil, err
 	}
 	options, err := o.sink.options(s.application, o.buffer.credentials)

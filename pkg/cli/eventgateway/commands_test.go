@@ -48,6 +48,39 @@ func TestFlagsComeFromTheEnvironmentToo(t *testing.T) {
 	assert.Equal(t, "error: --buffer \"tape\": want none, disk or jetstream\n", errs)
 }
 
+// TestCheckLooksAtWhatTracesNeed: what would keep the gateway from starting keeps its init container from ending well. The
+// collector itself is not asked.
+func TestCheckLooksAtWhatTracesNeed(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		env  map[string]string
+		want string
+	}{
+		"a collector that is away":   {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}},
+		"an address that is none":    {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT: want an address"},
+		"a protocol that we lack":    {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "want http/protobuf"},
+		"headers that are none":      {map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_HEADERS": "hidden-value"}, "OTEL_EXPORTER_OTLP_HEADERS: want name=value"},
+		"certificates that are away": {map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere/ca.crt"}, "no such file"},
+		"another exporter":           {map[string]string{"OTEL_TRACES_EXPORTER": "jaeger"}, "want otlp or none"},
+		"wrong, and switched off":    {env: map[string]string{"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "jaeger"}},
+	} {
+		for _, command := range []string{"check", "serve"} {
+			if tt.want == "" && command == "serve" {
+				continue // it would serve
+			}
+			code, out, errs := runWith(t, tt.env, command, "--connector", c4c, "--params", c4cParams)
+			if tt.want == "" {
+				assert.Zero(t, code, "%s: %s", name, errs)
+				assert.Contains(t, out, "configuration: ok")
+				continue
+			}
+			assert.Equal(t, 2, code, "%s, %s", command, name)
+			assert.Contains(t, errs, tt.want, "%s, %s", command, name)
+			assert.NotContains(t, errs, "hidden-value")
+		}
+	}
+}
+
 // TestBadConfigurationIsNamed checks that whatever is wrong shows at once, with the parameter and the next
 // step, for check and for serve alike.
 func TestBadConfigurationIsNamed(t *testing.T) {

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,6 +105,27 @@ func TestSecretsAreReadAgainWhenTheirMountChanges(t *testing.T) {
 	assert.Equal(t, http.StatusAccepted, g.deliver(t, "4", "password-two").status, "the old ones stay in place")
 	_, metrics := g.get(t, "/metrics")
 	assert.Contains(t, metrics, `kyma_connectors_gateway_reloads_total{result="failed"} 1`)
+}
+
+// TestAProcessFollowsItsMount: the same in a process of its own, which is told nothing but where the mount is, and in which
+// the kubelet removes what it has replaced.
+func TestAProcessFollowsItsMount(t *testing.T) {
+	t.Parallel()
+	sink := newTarget(t)
+	dir := mount(t, c4cValues("password-one"))
+	g, process := spawn(t, "--connector", c4c, "--params", dir, "--reload-interval", "20ms", "--sink-kind", "cloudevents", "--sink-url", sink.URL, "--drain-delay", "0s")
+	require.Equal(t, http.StatusAccepted, g.deliver(t, "1", "password-one").status)
+	before, err := filepath.EvalSymlinks(filepath.Join(dir, "..data"))
+	require.NoError(t, err)
+	for i, password := range []string{"password-two", "password-three"} {
+		remount(t, dir, c4cValues(password))
+		require.NoError(t, os.RemoveAll(before))
+		before, err = filepath.EvalSymlinks(filepath.Join(dir, "..data"))
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return g.deliver(t, fmt.Sprint("2-", i), password).status == http.StatusAccepted }, patience, 20*time.Millisecond)
+		assert.Equal(t, http.StatusUnauthorized, g.deliver(t, "3", "password-one").status)
+	}
+	assert.NoError(t, process.Signal(syscall.Signal(0)), "it is the same process")
 }
 
 // TestNothingSecretIsSaid looks through everything that a gateway says while all kinds of things happen.

@@ -89,7 +89,7 @@ func (v *signedToken) Verify(ctx context.Context, d *gateway.Delivery) error {
 	var away error
 	_, err := v.parser.Parse(text, func(t *jwt.Token) (any, error) {
 		id, _ := t.Header["kid"].(string)
-		keys, err := v.keys.find(ctx, id)
+		keys, err := v.keys.find(ctx, id, t.Method.Alg())
 		if err != nil {
 			away = err
 		}

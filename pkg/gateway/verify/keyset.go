@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,9 +41,15 @@ type keySet struct {
 
 	fetching sync.Mutex
 	mu       sync.RWMutex
-	keys     map[string]any
+	keys     []publicKey
 	fetched  time.Time // when they were
 	asked    time.Time // when that was last tried
+}
+
+// publicKey verifies signatures of the algorithm, or, where that is empty, of each that fits its kind.
+type publicKey struct {
+	id, algorithm string
+	key           any
 }
 
 // NewClient is a client for fetching public keys; the guard may be nil.
@@ -53,10 +60,10 @@ func NewClient(guard *httpclient.Guard) *httpclient.Client {
 // errUnknownKey makes a refusal, unlike the failure to get any keys.
 var errUnknownKey = errors.New("unknown key")
 
-// find returns the keys that a token may be signed by: the one that it names, or all if it names none. The
-// error is not nil only if there are no keys at all.
-func (s *keySet) find(ctx context.Context, id string) (jwt.VerificationKeySet, error) {
-	keys, stale := s.known(id)
+// find returns the keys that a token of an algorithm may be signed by: the one that it names, or all if it names none.
+// The error is not nil only if there are no keys at all.
+func (s *keySet) find(ctx context.Context, id, algorithm string) (jwt.VerificationKeySet, error) {
+	keys, stale := s.known(id, algorithm)
 	switch {
 	case len(keys.Keys) == 0:
 		s.fetching.Lock()
@@ -65,18 +72,18 @@ func (s *keySet) find(ctx context.Context, id string) (jwt.VerificationKeySet, e
 	}
 	err := s.refresh(ctx)
 	s.fetching.Unlock()
-	if keys, _ = s.known(id); len(keys.Keys) > 0 || err == nil {
+	if keys, _ = s.known(id, algorithm); len(keys.Keys) > 0 || err == nil {
 		return keys, nil
 	}
 	return keys, err
 }
 
-func (s *keySet) known(id string) (keys jwt.VerificationKeySet, stale bool) {
+func (s *keySet) known(id, algorithm string) (keys jwt.VerificationKeySet, stale bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for name, key := range s.keys {
-		if id == "" || name == id {
-			keys.Keys = append(keys.Keys, key)
+	for _, k := range s.keys {
+		if (id == "" || k.id == id) && (k.algorithm == "" || k.algorithm == algorithm) {
+			keys.Keys = append(keys.Keys, k.key)
 		}
 	}
 	return keys, s.now().Sub(s.fetched) > keysFresh
@@ -90,7 +97,7 @@ func (s *keySet) refresh(ctx context.Context) error {
 	s.mu.RUnlock()
 	var err error
 	if !recently {
-		var keys map[string]any
+		var keys []publicKey
 		keys, err = s.fetch(ctx)
 		s.mu.Lock()
 		s.asked = s.now()
@@ -108,7 +115,7 @@ func (s *keySet) refresh(ctx context.Context) error {
 	return errors.New("they could not be fetched a moment ago")
 }
 
-func (s *keySet) fetch(ctx context.Context) (map[string]any, error) {
+func (s *keySet) fetch(ctx context.Context) ([]publicKey, error) {
 	answer, err := s.client.Do(ctx, httpclient.Request{URL: s.address, Header: http.Header{"Accept": {"application/json"}}})
 	if err != nil {
 		return nil, err
@@ -125,18 +132,20 @@ func (s *keySet) fetch(ctx context.Context) (map[string]any, error) {
 
 // jwk is one key of a set (RFC 7517).
 type jwk struct {
-	Type  string `json:"kty"`
-	ID    string `json:"kid"`
-	Use   string `json:"use"`
-	N     string `json:"n"`
-	E     string `json:"e"`
-	Curve string `json:"crv"`
-	X     string `json:"x"`
-	Y     string `json:"y"`
+	Type       string   `json:"kty"`
+	ID         string   `json:"kid"`
+	Use        string   `json:"use"`
+	Operations []string `json:"key_ops"`
+	Algorithm  string   `json:"alg"`
+	N          string   `json:"n"`
+	E          string   `json:"e"`
+	Curve      string   `json:"crv"`
+	X          string   `json:"x"`
+	Y          string   `json:"y"`
 }
 
 // parseKeySet reads the keys that can verify signatures. Keys of other kinds are left out.
-func parseKeySet(data []byte) (map[string]any, error) {
+func parseKeySet(data []byte) ([]publicKey, error) {
 	var set struct {
 		Keys []jwk `json:"keys"`
 	}
@@ -146,13 +155,13 @@ func parseKeySet(data []byte) (map[string]any, error) {
 	if len(set.Keys) > maxKeys {
 		return nil, fmt.Errorf("has more than %d keys", maxKeys)
 	}
-	keys := map[string]any{}
+	var keys []publicKey
 	for _, k := range set.Keys {
-		if k.Use != "" && k.Use != "sig" {
+		if k.Use != "" && k.Use != "sig" || k.Operations != nil && !slices.Contains(k.Operations, "verify") {
 			continue
 		}
 		if key, err := k.public(); err == nil {
-			keys[k.ID] = key
+			keys = append(keys, publicKey{k.ID, k.Algorithm, key})
 		}
 	}
 	if len(keys) == 0 {

@@ -14,7 +14,7 @@ func FuzzKeySet(f *testing.F) {
 			t.Errorf("%s: %d keys, %v", data, len(keys), err)
 		}
 		for _, key := range keys {
-			if key == nil {
+			if key.key == nil {
 				t.Errorf("%s: a key that is nothing", data)
 			}
 		}
