@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Starts the test cluster, stops it in several ways, and fails if the machine is not as it was: processes, mounts, links, addresses,
 # firewall rules, network namespaces, control groups, kernel settings, files. Nothing else should change the machine meanwhile.
+# With a command, such as make e2e, that is what happens between one start and one stop.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C
@@ -52,6 +53,14 @@ same() { # same WHAT: the machine is as before
 
 $cluster up && $cluster down # everything that is fetched once
 snapshot "$work/before"
+
+if [ $# -gt 0 ]; then
+	$cluster up
+	"$@"
+	$cluster down
+	same "$*"
+	exit
+fi
 
 $cluster up && $cluster up
 $cluster kubectl get nodes

@@ -48,7 +48,9 @@ rm -rf "$work/dist" && "$work/addonctl" build --out "$work/dist" >/dev/null
 [ -z "${E2E_REPORT:-}" ] || export E2E_REPORT=$(realpath -m "$E2E_REPORT")
 if ! go test -tags e2e -count=1 -timeout 40m "$@" ./test/e2e 2>&1 | tee "$work/output"; then
 	printf '\ne2e: the first cause:\n' >&2
-	grep -m 1 -B 4 -A 12 -E '^\s+Error:|^panic:|FAIL.*build failed' "$work/output" >&2 || true
+	grep -m 1 -B 4 -A 8 -E '^\s+Error:|^panic:|FAIL.*build failed' "$work/output" | cut -c 1-400 >&2 || true
+	# The programs' own words stand further down, in their long reports.
+	grep -m 5 -E '^\s+(failed|stopped|left|error|Error): \S' "$work/output" | sed 's/^[[:space:]]*/e2e: /' | cut -c 1-400 >&2 || true
 	if [ "$own" != 0 ]; then
 		rm -rf "$work/logs" && $cluster logs "$work/logs"
 		echo "e2e: logs of components and pods: $work/logs" >&2

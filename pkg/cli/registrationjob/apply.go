@@ -138,6 +138,10 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, verifica
 		return err
 	}
 	if code := report.ExitCode(failOn); code != cli.ExitOK {
+		// A long report ends with what would be next if all were well; whoever sees its end only has to see this.
+		if j.output == outputText {
+			_, _ = fmt.Fprint(j.streams.Err, "\nThe run failed:\n"+report.TerminationMessage())
+		}
 		return &cli.ExitError{Code: code}
 	}
 	return nil
