@@ -263,13 +263,26 @@ func (f forms) format(where string, was, is any) {
 	}
 }
 
+// pattern compares what two patterns take, where that can be decided; otherwise the worse is assumed.
 func (f forms) pattern(where string, was, is any) {
+	before, _ := was.(string)
+	after, _ := is.(string)
+	if before == after {
+		return
+	}
+	refused, less, decided := narrower(before, after)
+	_, more, known := narrower(after, before)
 	switch {
-	case reflect.DeepEqual(was, is):
 	case is == nil:
 		f.add(Minor, where, "has no pattern any more")
-	case was == nil:
-		f.add(Major, where, "must match the pattern %s", show(is))
+	case decided && less && was == nil:
+		f.add(Major, where, "must match the pattern %s, which refuses %s", show(is), show(refused))
+	case decided && less:
+		f.add(Major, where, "must match another pattern, which refuses %s: %s", show(refused), show(is))
+	case decided && known && !more:
+		f.add(Patch, where, "has another pattern, which takes the same: %s", show(is))
+	case decided:
+		f.add(Minor, where, "takes more: the pattern is %s", show(is))
 	default:
 		f.add(Major, where, "must match another pattern, which may refuse what was taken: %s", show(is))
 	}
