@@ -120,6 +120,8 @@ type Options struct {
 	HelmLint func(chart Chart, name string, tree addon.Tree, values map[string]any) ([]string, error)
 	// Cache remembers what was found about add-ons of a repository; nil means nobody does.
 	Cache Cache
+
+	shared *shared // by the add-ons of a run
 }
 
 // Report is the result of a run.
@@ -156,6 +158,7 @@ func Run(ctx context.Context, target Target, options Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	options.shared = &shared{}
 	r := &runner{rules: rules, options: options}
 	r.pages = sync.OnceValues(func() (string, error) { return systemPages(target.Repository) })
 	subjects, err := r.subjects(ctx, target)

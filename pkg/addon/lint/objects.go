@@ -32,8 +32,20 @@ func yamlToJSON(data []byte) ([]byte, error) { return yaml.YAMLToJSON(data) }
 
 var (
 	objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
-	labelValue = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`)
 )
+
+// isLabelValue says whether a text begins and ends with a letter or digit, with - _ . in between, or is empty.
+func isLabelValue(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i > 0 && i < len(text)-1 && strings.IndexByte("-_.", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
 
 // maxName bounds the name of an object: names that become labels or host names are short, and shorter where
 // pods and jobs get longer names of their own.
@@ -80,7 +92,7 @@ func (p *planContext) checkObjects(r rendering) []problem {
 		seen[id] = true
 		for _, labels := range []map[string]string{o.Metadata.Labels, o.Spec.Template.Metadata.Labels} {
 			for _, key := range slices.Sorted(maps.Keys(labels)) {
-				if value := labels[key]; len(value) > 63 || !labelValue.MatchString(value) {
+				if value := labels[key]; len(value) > 63 || !isLabelValue(value) {
 					problems = append(problems, p.sourceProblem(m, "%s %s: the label %s has no valid value", o.Kind, name, key))
 				}
 			}

@@ -215,7 +215,9 @@ func chartRules() []Rule {
 					if !strings.HasPrefix(name, "templates/") && !strings.Contains(name, "/templates/") {
 						continue
 					}
-					problems = append(problems, randomness(c.chartFile(name), data)...)
+					for _, f := range c.options.shared.random.of(data, randomness) {
+						problems = append(problems, problem{path: c.chartFile(name), line: f.line, message: f.message})
+					}
 				}
 				return problems
 			},
@@ -332,7 +334,7 @@ func (c *addonContext) hasDependency(name string) bool {
 }
 
 // randomness finds functions in a template whose result differs from render to render.
-func randomness(name string, data []byte) []problem {
+func randomness(data []byte) []problem {
 	var problems []problem
 	for _, at := range action.FindAllIndex(data, -1) {
 		code := anyQuote.ReplaceAll(data[at[0]:at[1]], nil)
@@ -341,7 +343,7 @@ func randomness(name string, data []byte) []problem {
 		}
 		if function := random.Find(code); function != nil {
 			line := strings.Count(string(data[:at[0]]), "\n") + 1
-			problems = append(problems, problem{path: name, line: line, message: fmt.Sprintf("%s gives another result every time", function)})
+			problems = append(problems, problem{line: line, message: fmt.Sprintf("%s gives another result every time", function)})
 		}
 	}
 	return problems

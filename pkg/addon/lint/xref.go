@@ -44,7 +44,7 @@ func readXref(c *addonContext) *xref {
 	for name, data := range c.parsed.Chart.All() {
 		switch base := path.Base(name); {
 		case strings.HasPrefix(name, "templates/") || strings.Contains(name, "/templates/"):
-			x.read(name, data)
+			x.read(name, c.options.shared.read.of(data, readTemplate))
 			x.templates = append(append(x.templates, data...), '\n')
 		case base == addon.ValuesFile && (path.Dir(name) == "." || c.isLibrary(path.Dir(name))):
 			var values map[string]any
@@ -69,7 +69,21 @@ func (c *addonContext) isLibrary(dir string) bool {
 	return c.document(c.chartFile(path.Join(dir, chartFile))).text("type") == "library"
 }
 
-func (x *xref) read(name string, data []byte) {
+// templateReads is what a template reads of the values.
+type templateReads struct {
+	whole bool
+	uses  []valueUse
+}
+
+func (x *xref) read(name string, reads templateReads) {
+	x.whole = x.whole || reads.whole
+	for _, u := range reads.uses {
+		u.file = name
+		x.uses = append(x.uses, u)
+	}
+}
+
+func readTemplate(data []byte) (x templateReads) {
 	for _, at := range action.FindAllIndex(data, -1) {
 		code := anyQuote.ReplaceAll(data[at[0]:at[1]], []byte(`""`))
 		if strings.HasPrefix(strings.TrimLeft(string(code), "{- \t\n"), "/*") {
@@ -81,9 +95,10 @@ func (x *xref) read(name string, data []byte) {
 				x.whole = true
 				continue
 			}
-			x.uses = append(x.uses, valueUse{strings.Split(string(code[m[2]+1:m[3]]), "."), name, line + bytes.Count(code[:m[0]], []byte("\n"))})
+			x.uses = append(x.uses, valueUse{path: strings.Split(string(code[m[2]+1:m[3]]), "."), line: line + bytes.Count(code[:m[0]], []byte("\n"))})
 		}
 	}
+	return x
 }
 
 // reads says whether a template names the value at path, something in it, or something that it is in.
@@ -194,17 +209,20 @@ func (c *addonContext) withoutEffect(open []leaf) []leaf {
 		return nil // another rule says why
 	}
 	r := renderings[len(renderings)-2] // the newest cluster, with all fields
-	render := func(change map[string]any) (string, bool) {
-		manifests, err := chart.Render(RenderRequest{
-			Release: r.release, Namespace: r.namespace, Values: addon.MergeValues(r.values, change), KubeVersion: r.profile.kubeVersion, APIVersions: r.profile.apiVersions,
-		})
+	text := func(manifests []Manifest) string {
 		var b strings.Builder
 		for _, m := range manifests {
 			b.Write(m.Content)
 		}
-		return b.String(), err == nil
+		return b.String()
 	}
-	before, _ := render(nil)
+	render := func(change map[string]any) (string, bool) {
+		manifests, err := chart.Render(RenderRequest{
+			Release: r.release, Namespace: r.namespace, Values: addon.MergeValues(r.values, change), KubeVersion: r.profile.kubeVersion, APIVersions: r.profile.apiVersions,
+		})
+		return text(manifests), err == nil
+	}
+	before := text(r.manifests)
 	all := map[string]any{}
 	for i, l := range open {
 		if l.node.Tag == "!!str" && l.node.Kind == yaml.ScalarNode {

@@ -91,18 +91,8 @@ func isJSON(document []byte) bool {
 // typed makes an object of Kubernetes' own type for a document in YAML or JSON, and returns the document as JSON;
 // nil where there is no type for it.
 func (k *Kubernetes) typed(document []byte) (runtime.Object, []byte) {
-	data := document
-	if !isJSON(data) {
-		var err error
-		if data, err = yaml.YAMLToJSON(document); err != nil {
-			return nil, nil
-		}
-	}
-	var head struct {
-		APIVersion string `json:"apiVersion"`
-		Kind       string `json:"kind"`
-	}
-	if json.Unmarshal(data, &head) != nil {
+	head, data, err := readHead(document)
+	if err != nil {
 		return nil, nil
 	}
 	object, err := scheme.Scheme.New(schema.FromAPIVersionAndKind(head.APIVersion, head.Kind))
@@ -110,6 +100,24 @@ func (k *Kubernetes) typed(document []byte) (runtime.Object, []byte) {
 		return nil, nil
 	}
 	return object, data
+}
+
+// head says what a document is.
+type head struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+}
+
+// readHead returns the document as JSON, too.
+func readHead(document []byte) (h head, data []byte, err error) {
+	if bytes.HasPrefix(document, []byte("{")) && json.Unmarshal(document, &h) == nil {
+		return h, document, nil
+	}
+	h = head{}
+	if data, err = yaml.YAMLToJSON(document); err == nil {
+		err = json.Unmarshal(data, &h)
+	}
+	return h, data, err
 }
 
 // decode reads a document into Kubernetes' own type, leniently; nil where there is none for it.

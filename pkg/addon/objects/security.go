@@ -2,6 +2,7 @@ package objects
 
 import (
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -12,6 +13,9 @@ import (
 // Restricted says what keeps the pods of a document from running in a namespace that enforces the Pod Security
 // Standard "restricted". It is empty for what makes no pods.
 func (k *Kubernetes) Restricted(document []byte) ([]string, error) {
+	if h, _, err := readHead(document); err != nil || !slices.Contains(podMakers(), h.Kind) {
+		return nil, nil //nolint:nilerr // no object
+	}
 	template := podTemplate(k.decode(document))
 	if template == nil {
 		return nil, nil
@@ -28,6 +32,11 @@ func (k *Kubernetes) Restricted(document []byte) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// podMakers are the kinds that podTemplate knows.
+func podMakers() []string {
+	return []string{"Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"}
 }
 
 // podTemplate is the template of the pods that an object makes, nil where it makes none.

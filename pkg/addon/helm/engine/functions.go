@@ -262,6 +262,7 @@ func adapt(f any) function {
 // special are Helm's own functions, and those of sprig that take long and whose results follow from texts alone.
 func (e *Engine) special() map[string]function {
 	generic := sprig.TxtFuncMap()
+	push := adapt(generic["append"])
 	deepCopy, regexMatch, semverCompare := adapt(generic["deepCopy"]), adapt(generic["regexMatch"]), adapt(generic["semverCompare"])
 	return map[string]function{
 		"include": func(r *run, a []any) any { wants(a, 2); return r.include(text(a[0]), a[1]) },
@@ -333,6 +334,25 @@ func (e *Engine) special() map[string]function {
 			}
 			return regexMatch(r, a)
 		},
+		"regexFindAll": func(r *run, a []any) any {
+			wants(a, 3)
+			n, ok := a[2].(int)
+			if !ok {
+				stop("another type of argument")
+			}
+			return r.memory.mustRegexp(text(a[0])).FindAllString(text(a[1]), n)
+		},
+		"indent":  func(_ *run, a []any) any { wants(a, 2); return indented(a[0], text(a[1]), "") },
+		"nindent": func(_ *run, a []any) any { wants(a, 2); return indented(a[0], text(a[1]), "\n") },
+		"append": func(r *run, a []any) any {
+			wants(a, 2)
+			if list, ok := a[0].([]any); ok {
+				longer := make([]any, len(list), len(list)+1)
+				copy(longer, list)
+				return append(longer, a[1])
+			}
+			return push(r, a)
+		},
 		"regexFind": func(r *run, a []any) any { wants(a, 2); return r.memory.mustRegexp(text(a[0])).FindString(text(a[1])) },
 		"regexReplaceAll": func(r *run, a []any) any {
 			wants(a, 3)
@@ -344,6 +364,24 @@ func (e *Engine) special() map[string]function {
 			return r.memory.semver.get(key, 1, func() bool { return semverCompare(r, a) == true })
 		},
 	}
+}
+
+// indented puts blanks before each line of a text.
+func indented(blanks any, source, begin string) string {
+	n, ok := blanks.(int)
+	if !ok || n < 0 {
+		stop("another type of argument")
+	}
+	var b strings.Builder
+	b.Grow(len(begin) + len(source) + n*(strings.Count(source, "\n")+1))
+	b.WriteString(begin)
+	for line := range strings.SplitAfterSeq(source, "\n") {
+		for range n {
+			b.WriteByte(' ')
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // tpl renders a text. One that defines templates of its own is left to Helm.
