@@ -59,7 +59,7 @@ verify-images: ## Two clones give the same images, byte for byte
 test: ## Unit, contract, golden, story and integration tests, the charts under every Helm, their rights before Kubernetes' authorizer
 	$(GO) test -race $$($(GO) list ./... | grep -v /test/charts$$)
 	$(GO) test ./test/charts
-	@for module in scripts/images/ test/helm-compat/*/ test/rbac/; do echo "$$module"; $(GO) -C $$module test -count=1 ./... || exit 1; done
+	@for module in scripts/images/ test/helm-compat/*/ test/promql/ test/rbac/; do echo "$$module"; $(GO) -C $$module test -count=1 ./... || exit 1; done
 
 # In the package's own directory, so that the table of figures is shown.
 .PHONY: chaos

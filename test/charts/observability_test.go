@@ -162,10 +162,24 @@ func TestDashboard(t *testing.T) {
 	assert.Empty(t, render(t, install(form())).ofKind("PrometheusRule"))
 }
 
+// queries are what dashboard and alerts ask for, with the text that names labels of the answer, and what gateways tell.
+// test/promql reads them with Prometheus' own parser, from the file that CHARTS_QUERIES names.
+type queries struct {
+	Queries []askedFor `json:"queries"`
+	Metrics []string   `json:"metrics"`
+}
+
+type askedFor struct {
+	Expr string `json:"expr"`
+	Text string `json:"text"`
+}
+
+func (q *queries) ask(expr, text string) { q.Queries = append(q.Queries, askedFor{expr, text}) }
+
 // Every metric that the dashboard or an alert asks for is one that the gateway has.
 func TestQueriedMetricsExist(t *testing.T) {
 	t.Parallel()
-	wanted := map[string]bool{}
+	wanted, all := map[string]bool{}, queries{}
 	os := render(t, relaying())
 	var rule prometheusRule
 	strictInto(t, os.ofKind("PrometheusRule")[0], &rule)
@@ -175,6 +189,7 @@ func TestQueriedMetricsExist(t *testing.T) {
 		if strings.Contains(r.Expr, "kyma_connectors_relay_") {
 			relays++
 		}
+		all.ask(r.Expr, r.Annotations["summary"]+r.Annotations["runbook"])
 		for _, name := range metricsOf(r.Expr) {
 			wanted[name] = true
 		}
@@ -188,43 +203,58 @@ func TestQueriedMetricsExist(t *testing.T) {
 	}
 	for _, panel := range dashboardOf(t, os, name).Panels {
 		for _, target := range panel.Targets {
+			all.ask(target.Expr, target.LegendFormat)
 			for _, name := range metricsOf(target.Expr) {
 				wanted[name] = true
 			}
 		}
 	}
 	assert.Greater(t, len(wanted), 25)
-	exists := gatewayMetrics(t)
+	exists := map[string]bool{}
+	all.Metrics = gatewayMetrics(t)
+	for _, text := range all.Metrics {
+		for _, line := range sample.FindAllStringSubmatch(text, -1) {
+			exists[line[1]] = true
+		}
+	}
 	for name := range wanted {
 		assert.True(t, exists[name], "the gateway has no metric %s", name)
 	}
+	all.write(t)
+}
+
+func (q *queries) write(t *testing.T) {
+	t.Helper()
+	file := os.Getenv("CHARTS_QUERIES")
+	if file == "" {
+		return
+	}
+	data, err := json.Marshal(q)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, data, 0o600))
 }
 
 var sample = regexp.MustCompile(`(?m)^([a-z_]+)[{ ]`)
 
 // gatewayMetrics are the metrics of gateways that have seen good and bad: one that stores and one that does
 // not, with a relay whose system is away.
-func gatewayMetrics(t *testing.T) map[string]bool {
+func gatewayMetrics(t *testing.T) []string {
 	t.Helper()
-	found := map[string]bool{}
+	var texts []string
 	for _, buffer := range []string{"disk", "none"} {
 		status := map[string]int{"disk": http.StatusNoContent, "none": http.StatusServiceUnavailable}[buffer]
 		sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
 		t.Cleanup(sink.Close)
 		scrape := runGateway(t, "--buffer", buffer, "--buffer-dir", t.TempDir(), "--sink-kind", "cloudevents", "--sink-url", sink.URL)
 		require.Eventually(t, func() bool {
-			for _, line := range sample.FindAllStringSubmatch(scrape(), -1) {
-				found[line[1]] = true
-			}
-			return found["kyma_connectors_relay_calls_total"] && found["kyma_connectors_gateway_publications_total"]
+			text := scrape()
+			texts = append(texts, text)
+			return strings.Contains(text, "\nkyma_connectors_relay_calls_total{") && strings.Contains(text, "\nkyma_connectors_gateway_publications_total{")
 		}, 20*time.Second, 10*time.Millisecond)
 	}
 	dir := filepath.Join(root, "marketing-connector")
 	_, scrape := startGateway(t, 1, dir, filepath.Join(dir, "samples", "params.yaml")) // which takes events by MQTT
-	for _, line := range sample.FindAllStringSubmatch(scrape(), -1) {
-		found[line[1]] = true
-	}
-	return found
+	return append(texts, scrape())
 }
 
 // startGateway runs the gateway of a connector with that many listeners.

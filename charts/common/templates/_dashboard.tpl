@@ -118,7 +118,7 @@ names, [label] for a label's value.
       unit: short
       queries:
         - {expr: "sum by (pod) (GATEWAY_dead_letters{SELECT})", legend: "[pod]"}
-        - {expr: "sum(GATEWAY_damaged_records_total{SELECT})", legend: damaged records}
+        - {expr: "sum(increase(GATEWAY_damaged_records_total{SELECT}[$__range]))", legend: damaged records}
 - row: Events to the system
   relay: true
   panels:
