@@ -27,11 +27,15 @@ func (b *bench) generate() error {
 	if err := os.MkdirAll(filepath.Join(b.repository, addon.AddonsDir), 0o755); err != nil {
 		return err
 	}
+	var systems []scaffold.Options
 	for i := range b.addons {
-		made, err := scaffold.Write(b.repository, scaffold.Options{System: fmt.Sprintf("system-%03d", i)})
-		if err != nil {
-			return err
-		}
+		systems = append(systems, scaffold.Options{System: fmt.Sprintf("system-%03d", i)})
+	}
+	all, err := scaffold.WriteAll(b.repository, systems)
+	if err != nil {
+		return err
+	}
+	for _, made := range all {
 		if err := addPlan(filepath.Join(b.repository, addon.AddonsDir, made.Addon, addon.PlansDir)); err != nil {
 			return err
 		}

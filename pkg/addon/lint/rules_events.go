@@ -14,7 +14,6 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonref"
-	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonschema"
 	"github.com/kyma-connectors/kyma-connectors/pkg/mapping"
 	"github.com/kyma-connectors/kyma-connectors/schemas/asyncapi"
 )
@@ -112,12 +111,12 @@ func readEvents(c *addonContext) *eventContext {
 		e.add("#/asyncapi", "%s", err)
 		return e
 	}
-	schema, err := jsonschema.Compile(published)
-	if err != nil {
-		e.add("#/asyncapi", "%s", err)
+	schema := c.options.shared.schemas.of(published, compileSchema)
+	if schema.err != nil {
+		e.add("#/asyncapi", "%s", schema.err)
 		return e
 	}
-	for _, p := range schema.Problems(read.Document()) {
+	for _, p := range schema.compiled.Problems(read.Document()) {
 		e.problems = append(e.problems, e.document.problem(p.Place, "AsyncAPI %s: %s", read.Version(), p))
 	}
 	if len(e.problems) == 0 {

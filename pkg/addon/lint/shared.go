@@ -1,12 +1,28 @@
 package lint
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonschema"
+)
 
 // shared is what the add-ons of a run have in common: files of the same content are looked at once. It is safe for
 // concurrent use.
 type shared struct {
 	random byContent[[]problem]
 	read   byContent[templateReads]
+	// schemas are those that are published for documents.
+	schemas byContent[compiledSchema]
+}
+
+type compiledSchema struct {
+	compiled *jsonschema.Schema
+	err      error
+}
+
+func compileSchema(published []byte) (s compiledSchema) {
+	s.compiled, s.err = jsonschema.Compile(published)
+	return s
 }
 
 // byContent remembers what follows from the content of a file alone. Nobody changes it.

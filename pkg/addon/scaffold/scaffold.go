@@ -35,26 +35,51 @@ const library = addon.ChartsDir + "/common"
 // chart, too. Nothing that is there is overwritten, the indexes aside; where something is refused, nothing is
 // written.
 func Write(dir string, o Options) (*Result, error) {
-	o, err := o.normalise()
+	made, err := WriteAll(dir, []Options{o})
 	if err != nil {
 		return nil, err
 	}
+	return made[0], nil
+}
+
+// WriteAll makes several connectors, all or none of them, and writes the indexes once.
+func WriteAll(dir string, all []Options) (made []*Result, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	w := &writer{root: root, result: &Result{System: o.System, Key: o.System + Suffix, Addon: o.System + Suffix + "-" + FirstVersion}}
-	tree, err := w.plan(o)
-	if err != nil {
+	var writers []*writer
+	defer func() {
+		if err != nil {
+			for _, w := range slices.Backward(writers) {
+				err = errors.Join(err, w.undo())
+			}
+		}
+	}()
+	for _, o := range all {
+		if o, err = o.normalise(); err != nil {
+			return nil, err
+		}
+		w := &writer{root: root, result: &Result{System: o.System, Key: o.System + Suffix, Addon: o.System + Suffix + "-" + FirstVersion}}
+		tree, err := w.plan(o)
+		if err != nil {
+			return nil, err
+		}
+		writers = append(writers, w)
+		if err := w.write(tree); err != nil {
+			return nil, err
+		}
+	}
+	if err := follow(dir, writers); err != nil {
 		return nil, err
 	}
-	if err := w.write(dir, tree); err != nil {
-		return nil, errors.Join(err, w.undo())
+	for _, w := range writers {
+		slices.Sort(w.result.Files)
+		w.result.Files = slices.Compact(w.result.Files)
+		made = append(made, w.result)
 	}
-	slices.Sort(w.result.Files)
-	w.result.Files = slices.Compact(w.result.Files)
-	return w.result, nil
+	return made, nil
 }
 
 type writer struct {
@@ -147,8 +172,8 @@ func libraryFiles() ([]addon.File, error) {
 	return append(files, addon.File{Path: path.Join("schemas", schemas.Connector), Data: schema}), err
 }
 
-// write writes everything: files, links, what follows from the definition, indexes.
-func (w *writer) write(dir string, tree addon.Tree) error {
+// write writes files and links.
+func (w *writer) write(tree addon.Tree) error {
 	for _, f := range tree.Files() {
 		if strings.HasPrefix(f.Path, "schemas/") {
 			if _, err := w.root.Lstat(f.Path); err == nil {
@@ -178,31 +203,46 @@ func (w *writer) write(dir string, tree addon.Tree) error {
 	}
 	w.made = append(w.made, link)
 	w.result.Files = append(w.result.Files, link)
-	return w.follow(dir)
+	return nil
 }
 
 // follow makes what follows from the files: links, forms, values, tables and indexes.
-func (w *writer) follow(dir string) error {
+func follow(dir string, writers []*writer) error {
 	repo, err := addon.OpenRepository(dir)
 	if err != nil {
 		return err
 	}
-	addonDir := path.Join(addon.AddonsDir, w.result.Addon)
-	w.made = append(w.made, path.Join(addonDir, addon.ChartDir)) // and all that is made in it
-	changed, err := lint.Fix(repo, []string{w.result.Addon})
+	var names []string
+	for _, w := range writers {
+		names = append(names, w.result.Addon)
+		w.made = append(w.made, path.Join(addon.AddonsDir, w.result.Addon, addon.ChartDir)) // and all that is made in it
+	}
+	changed, err := lint.Fix(repo, names)
 	for _, name := range changed {
-		w.result.Files = append(w.result.Files, name)
-		w.made = append(w.made, w.owned(name)...)
+		for _, w := range writers {
+			switch {
+			case path.Base(name) == addon.IndexFile: // everybody has a part in it
+				w.result.Files = append(w.result.Files, name)
+			case w.owns(name):
+				w.result.Files = append(w.result.Files, name)
+				w.made = append(w.made, name)
+			}
+		}
 	}
 	return err
 }
 
-// owned is a file that nobody else has a part in.
-func (w *writer) owned(name string) []string {
-	if path.Base(name) == addon.IndexFile {
-		return nil
+// owns says whether a file is of this connector alone.
+func (w *writer) owns(name string) bool {
+	if name == path.Join(systemDocs, w.result.System+".md") {
+		return true
 	}
-	return []string{name}
+	for _, dir := range []string{path.Join(addon.AddonsDir, w.result.Addon), path.Join(addon.ChartsDir, w.result.Key)} {
+		if strings.HasPrefix(name, dir+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // mkdir makes a directory with all above it, and remembers those that were not there.

@@ -227,3 +227,24 @@ func TestALibraryThatIsNone(t *testing.T) {
 	_, err = scaffold.Write(dir, scaffold.Options{System: "acme"})
 	require.ErrorContains(t, err, "charts/common is not the library chart that connectors are made with: it has no values.schema.json")
 }
+
+func TestSeveralAreMadeTogetherOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	made, err := scaffold.WriteAll(dir, []scaffold.Options{{System: "one"}, {System: "two"}})
+	require.NoError(t, err)
+	require.Len(t, made, 2)
+	assert.True(t, made[0].Library)
+	assert.False(t, made[1].Library)
+	for _, m := range made {
+		assert.Contains(t, m.Files, "index.yaml", "both have a part in it")
+		assert.Contains(t, m.Files, "addons/"+m.Addon+"/meta.yaml")
+	}
+	assert.NotContains(t, strings.Join(made[0].Files, "\n"), "two-connector")
+	assert.Empty(t, findings(t, dir))
+
+	before := snapshot(t, dir)
+	_, err = scaffold.WriteAll(dir, []scaffold.Options{{System: "three"}, {System: "one"}})
+	require.ErrorContains(t, err, "is there already")
+	assert.Equal(t, before, snapshot(t, dir), "nothing is left of the one that could be made")
+}
