@@ -97,7 +97,7 @@ func automatonOf(pattern string) (automaton, bool) {
 }
 
 func (a automaton) start() state {
-	s := state{at: []uint32{uint32(a.program.Start)}, begin: true} //nolint:gosec // a program is short
+	s := state{at: []uint32{uint32(a.program.Start)}, begin: true}
 	_, s.matched = a.follow(s, false)
 	return s
 }
@@ -114,7 +114,7 @@ func (a automaton) after(s state, r rune) state {
 		return s
 	}
 	open, _ := a.follow(s, false)
-	next := state{at: []uint32{uint32(a.program.Start)}} //nolint:gosec // see above
+	next := state{at: []uint32{uint32(a.program.Start)}}
 	for _, pc := range open {
 		if inst := &a.program.Inst[pc]; inst.MatchRune(r) {
 			next.at = append(next.at, inst.Out)
