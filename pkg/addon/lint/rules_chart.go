@@ -1,6 +1,9 @@
 package lint
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +23,8 @@ const (
 	schemaFile = "values.schema.json"
 	// maxStored is what the broker's storage takes of a chart, in bytes.
 	maxStored = 3 << 19
+	// maxRelease is what Kubernetes takes of a Secret, in bytes.
+	maxRelease = 1 << 20
 )
 
 // random finds template functions whose result differs from render to render.
@@ -179,26 +184,38 @@ func chartRules() []Rule {
 		},
 		{
 			ID: "CHT009", Severity: Error, Suite: SuiteChart,
-			Summary: "the chart is small enough for the broker's storage",
-			Effect:  "the add-on is missing from the catalog",
+			Summary: "the chart is small enough for the broker's storage, and each release of it for a Secret",
+			Effect:  "the add-on is missing from the catalog, or no instance can be made: Helm keeps chart and manifests in a Secret",
 			Next:    "leave out what the cluster does not need, with .helmignore",
 			addon: func(c *addonContext) []problem {
 				if c.parsed != nil && c.parsed.Chart.Size()*4/3 > maxStored {
 					return []problem{{path: c.chartFile(""), message: fmt.Sprintf("about %d bytes as stored, of at most %d", c.parsed.Chart.Size()*4/3, maxStored)}}
+				}
+				for _, p := range c.plans {
+					for _, r := range p.render() {
+						if size := releaseSize(c, r); size > maxRelease {
+							return []problem{{path: c.chartFile(""), message: fmt.Sprintf("plan %s: about %d bytes as a release, of at most %d", path.Base(p.dir), size, maxRelease)}}
+						}
+					}
 				}
 				return nil
 			},
 		},
 		{
 			ID: "CHT011", Severity: Warning, Suite: SuiteChart,
-			Summary: "the chart brings no crds/",
-			Effect:  "Helm installs them once, and never again",
-			Next:    "expect them in the cluster, and leave out objects of kinds that it lacks",
+			Summary: "the chart brings no crds/, and its kubeVersion takes versions with a suffix",
+			Effect:  "Helm installs definitions once, and never again; a cluster whose version has a suffix, such as v1.33.1-gke.100, is refused at the installation",
+			Next:    "expect definitions in the cluster, and leave out objects of kinds that it lacks; write kubeVersion as >=1.21.0-0",
 			addon: func(c *addonContext) []problem {
+				var problems []problem
 				if c.parsed != nil && len(c.parsed.Chart.Sub("crds").Files()) > 0 {
-					return []problem{{path: c.chartFile("crds"), message: "there are definitions of resources"}}
+					problems = append(problems, problem{path: c.chartFile("crds"), message: "there are definitions of resources"})
 				}
-				return nil
+				meta := c.document(c.chartFile(chartFile))
+				if version := meta.text("kubeVersion"); version != "" && refusesSuffixes(version) {
+					problems = append(problems, meta.problem([]string{"kubeVersion"}, "kubeVersion %s refuses versions with a suffix", version))
+				}
+				return problems
 			},
 		},
 		{
@@ -298,6 +315,36 @@ func chartRules() []Rule {
 			},
 		},
 	}
+}
+
+// releaseSize is about what Helm keeps of a release in a Secret, in bytes: chart, manifests and values as JSON, packed, in
+// base64. It is 0 where that is small anyway.
+func releaseSize(c *addonContext, r rendering) int {
+	if c.parsed == nil || r.err != nil {
+		return 0
+	}
+	size := c.parsed.Chart.Size()
+	kept := struct {
+		Chart    map[string][]byte
+		Manifest []byte
+		Config   map[string]any
+	}{Chart: map[string][]byte{}, Config: r.values}
+	for _, m := range r.manifests {
+		size += int64(len(m.Content))
+		kept.Manifest = append(kept.Manifest, m.Content...)
+	}
+	if size < maxRelease/2 { // even if nothing of it can be packed
+		return 0
+	}
+	for name, data := range c.parsed.Chart.All() {
+		kept.Chart[name] = data
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if json.NewEncoder(w).Encode(kept) != nil || w.Close() != nil {
+		return 0
+	}
+	return base64.StdEncoding.EncodedLen(packed.Len())
 }
 
 // dependencies are the names in a Chart.yaml.

@@ -49,6 +49,10 @@ type podSpec struct {
 	AutomountServiceAccountToken *bool       `json:"automountServiceAccountToken"`
 	InitContainers               []container `json:"initContainers"`
 	Containers                   []container `json:"containers"`
+	Affinity                     struct {
+		PodAntiAffinity map[string]json.RawMessage `json:"podAntiAffinity"`
+	} `json:"affinity"`
+	TopologySpreadConstraints []json.RawMessage `json:"topologySpreadConstraints"`
 }
 
 type container struct {
