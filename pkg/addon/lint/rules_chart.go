@@ -29,9 +29,10 @@ const (
 
 // random finds template functions whose result differs from render to render.
 var (
-	random   = regexp.MustCompile(`\b(randAlphaNum|randAlpha|randNumeric|randAscii|randBytes|randInt|genPrivateKey|genCA|genCAWithKey|genSelfSignedCert|genSelfSignedCertWithKey|genSignedCert|genSignedCertWithKey|uuidv4|now|htpasswd|bcrypt|shuffle)\b`)
-	action   = regexp.MustCompile(`(?s)\{\{-?\s*(/\*.*?\*/|.*?)\s*-?\}\}`)
-	anyQuote = regexp.MustCompile("(?s)\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`")
+	random       = regexp.MustCompile(`\b(randAlphaNum|randAlpha|randNumeric|randAscii|randBytes|randInt|genPrivateKey|genCA|genCAWithKey|genSelfSignedCert|genSelfSignedCertWithKey|genSignedCert|genSignedCertWithKey|uuidv4|now|htpasswd|bcrypt|shuffle)\b`)
+	knownDialect = regexp.MustCompile(`^https?://json-schema\.org/draft-0[467]/schema#?$`)
+	action       = regexp.MustCompile(`(?s)\{\{-?\s*(/\*.*?\*/|.*?)\s*-?\}\}`)
+	anyQuote     = regexp.MustCompile("(?s)\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`")
 )
 
 func chartRules() []Rule {
@@ -143,13 +144,18 @@ func chartRules() []Rule {
 		},
 		{
 			ID: "VAL002", Severity: Error, Suite: SuiteChart,
-			Summary: "the values of each plan and a sample of its form fit the chart's values.schema.json, with addonsRepositoryURL added",
+			Summary: "the values of each plan and a sample of its form fit the chart's values.schema.json, with addonsRepositoryURL added, for the broker's Helm and for a new one",
 			Effect:  "every instance fails: the broker always adds addonsRepositoryURL",
 			Next:    "correct the plan's values or the schema",
 			plan: func(p *planContext) []problem {
 				for _, r := range p.render() {
 					if errors.Is(r.err, ErrValues) {
 						return []problem{{path: p.file(addon.ValuesFile), message: oneLine(r.err)}}
+					}
+				}
+				if all := p.render(); len(all) > 0 && all[0].err == nil {
+					if what := p.olderHelm(all[0]); what != "" {
+						return []problem{{path: p.file(addon.ValuesFile), message: "Helm before 3.18.5, which the broker has, refuses them: " + what}}
 					}
 				}
 				return nil
@@ -249,7 +255,7 @@ func chartRules() []Rule {
 				if d.root == nil {
 					return nil
 				}
-				if dialect := d.text("$schema"); !regexp.MustCompile(`^https?://json-schema\.org/draft-0[467]/schema#?$`).MatchString(dialect) {
+				if dialect := d.text("$schema"); !knownDialect.MatchString(dialect) {
 					return []problem{d.problem([]string{"$schema"}, "$schema is %q", dialect)}
 				}
 				return nil

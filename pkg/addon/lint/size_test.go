@@ -13,7 +13,7 @@ import (
 // TestAReleaseHasToFitIntoASecret: what the broker's storage takes may still be too large for Helm, if it cannot be packed.
 func TestAReleaseHasToFitIntoASecret(t *testing.T) {
 	t.Parallel()
-	letters := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same letters every time
+	letters := rand.New(rand.NewPCG(1, 2)) // the same letters every time
 	text := make([]byte, 1_060_000)
 	for i := range text {
 		text[i] = byte(33 + letters.IntN(94))

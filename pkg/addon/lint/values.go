@@ -1,0 +1,37 @@
+package lint
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/xeipuuv/gojsonschema"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
+)
+
+// olderHelm says why the values of a plan are refused by the JSON Schema library of the broker's Helm (before 3.18.5), which
+// judges formats and a few other things differently; empty where it takes them. Rendering has made sure that the schema
+// refers to nothing elsewhere.
+func (p *planContext) olderHelm(r rendering) string {
+	schema, found := p.addonContext.parsed.Chart.Read(schemaFile)
+	if !found || !knownDialect.MatchString(p.document(p.chartFile(schemaFile)).text("$schema")) {
+		return "" // another rule says so
+	}
+	data, _ := p.addonContext.parsed.Chart.Read(addon.ValuesFile)
+	var values map[string]any
+	if yaml.Unmarshal(data, &values) != nil {
+		return ""
+	}
+	result, err := gojsonschema.Validate(gojsonschema.NewBytesLoader(schema), gojsonschema.NewGoLoader(addon.MergeValues(values, r.values)))
+	if err != nil {
+		return oneLine(err)
+	}
+	var problems []string
+	for _, e := range result.Errors() {
+		// Descriptions of some kinds quote the value, which may be a secret of the form.
+		problems = append(problems, e.Field()+": "+strings.ReplaceAll(e.Type(), "_", " "))
+	}
+	slices.Sort(problems)
+	return strings.Join(slices.Compact(problems), "; ")
+}
