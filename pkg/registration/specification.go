@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +49,7 @@ func (r *run) checkSpecifications(ctx context.Context, steps []Step) (changed bo
 		id := doubtful[i].service.ID
 		without[id] = true
 		row := r.at(id)
-		row.Note = joinSentences(row.Note, "it is registered without its specification: "+joinNext(f.Reason, f.Next))
+		row.Note = joinSentences(row.Note, "its specification is left out: "+joinNext(f.Reason, f.Next))
 	}
 	for i, s := range r.desired.Services {
 		if without[s.ID] {
@@ -153,39 +152,13 @@ func readSpecification(kind connector.APIKind, document io.Reader) error {
 // describes says whether a member at the top of a document is the version of OpenAPI.
 func describes(member string) bool { return member == "openapi" || member == "swagger" }
 
-// maxNesting bounds how deep a JSON document may be: what is open is held in memory.
-const maxNesting = 1000
-
 // readJSON wants one JSON object to its end and, of OpenAPI, the version.
-func readJSON(kind connector.APIKind, document io.Reader) error {
-	source := &tokenReader{r: document}
-	decoder := json.NewDecoder(source)
-	depth, key, version := 0, true, kind != connector.KindOpenAPI
-	for {
-		source.left = 4 * maxToken
-		token, err := decoder.Token()
-		if err != nil {
-			return errNoDescription
-		}
-		switch token {
-		case json.Delim('{'), json.Delim('['):
-			depth++
-		case json.Delim('}'), json.Delim(']'):
-			depth--
-		}
-		if name, text := token.(string); depth == 1 && key && text {
-			version = version || describes(name)
-			key = false
-		} else if depth == 1 {
-			key = true // the value before is complete
-		}
-		switch {
-		case depth == 0 && !version, depth > maxNesting:
-			return errNoDescription
-		case depth == 0:
-			return nil
-		}
+func readJSON(kind connector.APIKind, document *bufio.Reader) error {
+	version := kind != connector.KindOpenAPI
+	if !scanObject(document, func(member string) { version = version || describes(member) }) || !version {
+		return errNoDescription
 	}
+	return nil
 }
 
 // readYAML looks for the version of OpenAPI at the beginning of a line. No more of YAML is read: its aliases can blow

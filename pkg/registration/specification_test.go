@@ -41,6 +41,7 @@ func TestSpecificationsThatAreNone(t *testing.T) {
 		note       string // none where it is empty
 	}{
 		{"JSON", "openapi", answer(200, openAPI), ""},
+		{"JSON with a long text", "openapi", answer(200, `{"info":{"description":"`+strings.Repeat("x", 5<<20)+`"},"openapi":"3.0.0"}`), ""},
 		{"JSON with a mark of its encoding", "openapi", answer(200, "\xef\xbb\xbf"+openAPI), ""},
 		{"YAML", "openapi", answer(200, "# a comment\ninfo: {}\nopenapi: 3.0.0\n"), ""},
 		{"YAML, quoted", "openapi", answer(200, "'swagger' : '2.0'\n"), ""},
@@ -59,7 +60,7 @@ func TestSpecificationsThatAreNone(t *testing.T) {
 		{"half of it", "openapi", answer(200, openAPI[:len(openAPI)-9]), "answered 200 with no OpenAPI document"},
 		{"a text", "openapi", answer(200, "see openapi: "+sentinel), "answered 200 with no OpenAPI document"},
 		{"deep", "openapi", answer(200, `{"openapi":`+strings.Repeat("[", 1<<20)), "answered 200 with no OpenAPI document"},
-		{"endless", "openapi", endless(&sent, `{"openapi":"`), "answered 200 with no OpenAPI document"},
+		{"endless", "openapi", endless(&sent, `{"openapi":"`), "larger than 67108864 bytes"},
 		{"endless lines", "openapi", endless(&sent, "info: "), "larger than 67108864 bytes"},
 		{"JSON for EDMX", "odata", answer(200, "see there"), "answered 200 with no OData metadata"},
 		{"cut", "openapi", raw("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + openAPI[:20]), "closed before the answer was complete"},
@@ -97,7 +98,7 @@ func TestSpecificationsThatAreNone(t *testing.T) {
 					assert.Equal(t, f.system.URL+"/spec"+strconv.Itoa(i), api[got.ServiceID].SpecificationURL, tt.name)
 					continue
 				}
-				assert.Contains(t, got.Note, "it is registered without its specification: ", tt.name)
+				assert.Contains(t, got.Note, "its specification is left out: ", tt.name)
 				assert.Contains(t, got.Note, tt.note, tt.name)
 				assert.Empty(t, api[got.ServiceID].SpecificationURL, tt.name)
 			}
@@ -123,7 +124,7 @@ func TestASpecificationThatComesBack(t *testing.T) {
 	report = f.run(t)
 	assert.Equal(t, []string{"a unchanged"}, outcomes(report))
 	assert.Zero(t, report.Writes)
-	assert.Contains(t, row(t, report, "a").Note, "without its specification", "it still is")
+	assert.Contains(t, row(t, report, "a").Note, "its specification is left out", "it still is")
 
 	f.system.on("/spec", answer(200, openAPI))
 	report = f.run(t)

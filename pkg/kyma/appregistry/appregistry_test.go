@@ -450,7 +450,34 @@ func TestSpecificationThatCannotBeDownloaded(t *testing.T) {
 	require.ErrorContains(t, err, "could not download the specification")
 	var config *registration.ConfigError
 	assert.NotErrorAs(t, err, &config, "it may work later")
-	assert.Equal(t, 1, c.posts())
+	assert.Equal(t, 2, c.posts(), "each in vain would leave a Secret behind")
+	registered := c.list(t)["shop/api-1"]
+	assert.NotContains(t, registered.Labels, registration.LabelHash, "the next run tries again")
+	assert.NotEmpty(t, c.URL(*api(1)), "it can be called meanwhile")
+
+	rotated := api(1, func(s *registration.Service) {
+		s.API.SpecificationURL = broken.URL + "/spec"
+		s.API.Credentials.Basic.Password = secret.New("n3w-passw0rd")
+	})
+	err = c.apply(t, registration.Update, rotated)[0]
+	require.ErrorContains(t, err, "can be called, but was registered without its specification")
+	assert.Equal(t, registered.ID, c.list(t)["shop/api-1"].ID)
+	assert.Contains(t, c.secret(t, "shop-"+registered.ID), "n3w-passw0rd", "what else is new counts all the same")
+}
+
+// TestSuccessesThatNobodyOfTheRegistrySent: a login page in front of the registry, say.
+func TestSuccessesThatNobodyOfTheRegistrySent(t *testing.T) {
+	t.Parallel()
+	c := start(t, simulator.KymaOptions{})
+	require.NoError(t, c.apply(t, registration.Create, api(1))[0])
+	for _, method := range []string{http.MethodPost, http.MethodPut} {
+		c.fault(t, simulator.Fault{Method: method, LoginPage: true})
+	}
+	require.ErrorContains(t, c.apply(t, registration.Update, api(1, hash("hash-2")))[0], "is no Application Registry")
+	require.ErrorContains(t, c.apply(t, registration.Create, api(2))[0], "is no Application Registry")
+	assert.Equal(t, 2, c.posts(), "it is not repeated")
+	c.Faults().Clear()
+	assert.Len(t, c.list(t), 1)
 }
 
 func TestBadGatewayOfAListingIsNoSpecification(t *testing.T) {

@@ -233,16 +233,20 @@ func (c *Catalog) create(ctx context.Context, s registration.Service) error {
 	what := fmt.Sprintf("register %q", s.DisplayName)
 	for attempt := 1; ; attempt++ {
 		answer, err := c.send(ctx, http.MethodPost, "", newDetails(s))
-		if err == nil && answer.Status == http.StatusOK {
+		unclear := err == nil && answer.Status == http.StatusOK && idOf(answer) == ""
+		if err == nil && answer.Status == http.StatusOK && !unclear {
 			return c.created(ctx, s, answer, attempt)
 		}
 		problem := unanswered(what, err)
-		if err == nil {
+		switch {
+		case unclear:
+			problem = noRegistry(what)
+		case err == nil:
 			problem = refusal(what, answer, s.API)
 		}
 		conflict := err == nil && answer.Status == http.StatusConflict
-		if !conflict && !mayRepeat(answer, err) {
-			return problem
+		if !conflict && !unclear && !mayRepeat(answer, err) {
+			return c.withoutSpecification(ctx, s, answer, problem)
 		}
 		found, lookErr := c.find(ctx, s.Identifier, lost(err))
 		switch {
@@ -254,6 +258,8 @@ func (c *Catalog) create(ctx context.Context, s registration.Service) error {
 			return nil // the work was done
 		case found != nil:
 			return c.update(ctx, s, found.ID, false)
+		case unclear:
+			return problem
 		case attempt == attempts:
 			return c.withoutSpecification(ctx, s, answer, problem)
 		}
@@ -266,13 +272,11 @@ func (c *Catalog) create(ctx context.Context, s registration.Service) error {
 // created notes the id that the registry gave. Where the POST was a repetition, a slow first one may have
 // come through as well: one of the two goes.
 func (c *Catalog) created(ctx context.Context, s registration.Service, answer *httpclient.Response, attempt int) error {
-	var made struct {
-		ID string `json:"id"`
+	made := idOf(answer)
+	if made != "" {
+		c.remember(s.Identifier, made)
 	}
-	if json.Unmarshal(answer.Body, &made) == nil && made.ID != "" {
-		c.remember(s.Identifier, made.ID)
-	}
-	if attempt == 1 || made.ID == "" {
+	if attempt == 1 || made == "" {
 		return nil
 	}
 	services, err := c.list(ctx)
@@ -280,20 +284,32 @@ func (c *Catalog) created(ctx context.Context, s registration.Service, answer *h
 		return err
 	}
 	for _, other := range services {
-		if other.Identifier == s.Identifier && other.ID != made.ID && other.Labels[registration.LabelInstance] == c.options.Instance {
+		if other.Identifier == s.Identifier && other.ID != made && other.Labels[registration.LabelInstance] == c.options.Instance {
 			if err := c.delete(ctx, registration.Registered{ID: other.ID, DisplayName: other.Name}); err != nil {
 				return err
 			}
 		}
 	}
-	c.remember(s.Identifier, made.ID)
+	c.remember(s.Identifier, made)
 	return nil
 }
 
-// withoutSpecification is the last resort where the registry fails at storing the specification: the API can
-// then be called, and the next run tries again, because the hash is left out.
+// idOf is the id that the registry gave a service; empty where the answer has none.
+func idOf(answer *httpclient.Response) string {
+	var made struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(answer.Body, &made) != nil {
+		return ""
+	}
+	return made.ID
+}
+
+// withoutSpecification is the last resort where the registry fails at fetching or storing the specification: the API can
+// then be called, and the next run tries again, because the hash is left out. Each attempt to create a service in vain
+// leaves a Secret behind.
 func (c *Catalog) withoutSpecification(ctx context.Context, s registration.Service, answer *httpclient.Response, problem error) error {
-	if answer == nil || answer.Status != http.StatusInternalServerError || !hasSpecification(s) {
+	if !failsAtSpecification(s, answer) {
 		return problem
 	}
 	bare, err := c.send(ctx, http.MethodPost, "", newDetails(bareService(s)))
@@ -303,7 +319,16 @@ func (c *Catalog) withoutSpecification(ctx context.Context, s registration.Servi
 	if err := c.created(ctx, s, bare, 1); err != nil {
 		return err
 	}
-	return fmt.Errorf("%q can be called, but was registered without its specification, which the registry cannot store now: %w", s.DisplayName, problem)
+	return without(s, problem)
+}
+
+func without(s registration.Service, problem error) error {
+	return fmt.Errorf("%q can be called, but was registered without its specification: %w", s.DisplayName, problem)
+}
+
+// failsAtSpecification says whether the specification may be what the registry fails at.
+func failsAtSpecification(s registration.Service, answer *httpclient.Response) bool {
+	return answer != nil && (answer.Status == http.StatusInternalServerError || answer.Status == http.StatusBadGateway) && hasSpecification(s)
 }
 
 // update replaces a service. Where that is not possible it may be created anew instead.
@@ -322,9 +347,18 @@ func (c *Catalog) update(ctx context.Context, s registration.Service, id string,
 	switch {
 	case err != nil:
 		return unanswered(what, err)
+	case answer.Status == http.StatusOK && !json.Valid(answer.Body):
+		return noRegistry(what)
 	case answer.Status == http.StatusOK:
 		c.remember(s.Identifier, id)
 		return nil
+	case answer.Status == http.StatusBadGateway && hasSpecification(s):
+		// What else is new counts all the same.
+		bare, err := c.send(ctx, http.MethodPut, id, newDetails(bareService(s)))
+		if err != nil || bare.Status != http.StatusOK {
+			return refusal(what, answer, s.API)
+		}
+		return without(s, refusal(what, answer, s.API))
 	case answer.Status == http.StatusNotFound && !unknownApplication(answer):
 		if !mayCreate {
 			return fmt.Errorf("%s: somebody removed it meanwhile", what)

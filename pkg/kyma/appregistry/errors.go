@@ -34,6 +34,11 @@ func unanswered(what string, err error) error {
 	return fmt.Errorf("%s: the Application Registry gave no answer: %w", what, err)
 }
 
+// noRegistry explains a success that the registry cannot have sent.
+func noRegistry(what string) error {
+	return fmt.Errorf("%s: what answers is no Application Registry, or something between is in its place; whether it was done will show", what)
+}
+
 // refusal explains an answer that is not a success. What the registry says is repeated only where it cannot
 // hold a secret of the request.
 func refusal(what string, answer *httpclient.Response, api *registration.API) error {
