@@ -95,6 +95,9 @@ func TestConnectors(t *testing.T) {
 				byHelm.uninstall(t)
 				row.uninstall = time.Since(started)
 				byBroker.registered(t, connectors[name]) // the other one is not touched
+				if len(y.definition.Webhooks) > 0 {
+					y.fire(t, byBroker) // and the system sends to that one only, or a delivery would fail
+				}
 			})
 			t.Run("an uninstallation neither needs the system nor waits for it", func(t *testing.T) {
 				s.kubectl(t, "-n", systemsSpace, "scale", "deployment/"+name, "--replicas=0")

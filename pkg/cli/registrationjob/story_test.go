@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
@@ -286,7 +287,7 @@ func kubeCall(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("answer"), indented.Bytes(), 0o600))
 }
 
-// fault spoils what the system answers below a path: fault PATH STATUS [TIMES], or fault clear.
+// fault spoils what the system answers below a path: fault PATH STATUS|login|hang [TIMES], or fault clear.
 func fault(ts *testscript.TestScript, _ bool, args []string) {
 	faults := worldOf(ts).system.Faults()
 	if args[0] == "clear" {
@@ -294,9 +295,12 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 		return
 	}
 	f := simulator.Fault{Path: args[0]}
-	if args[1] == "login" {
+	switch args[1] {
+	case "login":
 		f.LoginPage = true
-	} else {
+	case "hang":
+		f.Latency = time.Minute
+	default:
 		status, err := strconv.Atoi(args[1])
 		ts.Check(err)
 		f.Status, f.Body = status, odataPassword // a body that must not be quoted
