@@ -74,8 +74,9 @@ func newSuite(t *testing.T) *suite {
 		s.namespace(t, n, nil)
 	}
 	s.certificate(t, "istio-system", "tls", "*."+clusterDomain)
+	s.certificate(t, "kyma-system", "authorities-tls", "nobody") // for the authority that systems are known by
 	s.apply(t, s.manifest(t, "kyma.yaml", map[string]any{"Registry": s.registry, "Tag": tag}))
-	for _, d := range []string{"kyma-system/nats", "kyma-system/eventing-publisher-proxy", "kyma-system/eventing-manager", "istio-system/istio-ingressgateway"} {
+	for _, d := range []string{"kyma-system/nats", "kyma-system/eventing-publisher-proxy", "kyma-system/eventing-manager", "kyma-system/central-application-gateway", "istio-system/istio-ingressgateway"} {
 		s.rollout(t, d)
 	}
 	s.zones[clusterDomain] = s.address(t, "istio-system", "istio-ingressgateway")

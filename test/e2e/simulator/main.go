@@ -2,6 +2,7 @@
 //
 //	simulator publisher   Kyma's event publisher, with a real JetStream behind it
 //	simulator eventing    Kyma's eventing controller: brings events to the sinks of Subscriptions
+//	simulator gateway     Kyma's Application Gateway: calls APIs with the credentials that the cluster holds
 //	simulator system      an external system, with its API and what sends its events
 //	simulator ingress     the cluster's entrance: takes hosts from APIRules and passes requests to their Services
 //	simulator load        many systems that send at the same time, and the books of what they sent
@@ -40,7 +41,7 @@ type options struct {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("want a command: publisher, eventing, system, ingress or load")
+		return errors.New("want a command: publisher, eventing, gateway, system, ingress or load")
 	}
 	var o options
 	flags := flag.NewFlagSet("simulator "+args[0], flag.ContinueOnError)
@@ -61,6 +62,8 @@ func run(ctx context.Context, args []string) error {
 		public, control, err = newPublisher(ctx, o)
 	case "eventing":
 		public, control, err = newEventing(ctx, o)
+	case "gateway":
+		public, control, err = newApplicationGateway()
 	case "system":
 		public, control, err = newSystem(o)
 	case "ingress":
@@ -68,7 +71,7 @@ func run(ctx context.Context, args []string) error {
 	case "load":
 		public, control, err = newLoad(ctx, o)
 	default:
-		return fmt.Errorf("unknown command %q: want publisher, eventing, system, ingress or load", args[0])
+		return fmt.Errorf("unknown command %q: want publisher, eventing, gateway, system, ingress or load", args[0])
 	}
 	if err != nil {
 		return err
