@@ -1,6 +1,7 @@
 package addon
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,12 @@ func readDir(root *os.Root, dir string, limits Limits, keep func(name string, is
 	if !info.IsDir() {
 		return Tree{}, fmt.Errorf("%s: not a directory", dir)
 	}
-	if err := r.walk(".", []fs.FileInfo{info}); err != nil {
+	at, err := root.OpenRoot(dir)
+	if err != nil {
+		return Tree{}, err
+	}
+	defer at.Close()
+	if err := r.walk(at, ".", []fs.FileInfo{info}); err != nil {
 		return Tree{}, err
 	}
 	return NewTree(r.files)
@@ -35,52 +41,80 @@ type dirReader struct {
 	files  []File
 }
 
-// walk reads the directory name, relative to r.dir; above are name itself and its parents.
-func (r *dirReader) walk(name string, above []fs.FileInfo) error {
-	entries, err := readNames(r.root, path.Join(r.dir, name))
+// walk reads the directory at, whose name relative to r.dir is name; above are the directory itself and its parents.
+// What lies in it is opened from there, which takes a fraction of the way from r.root; links start at r.root, since
+// they may lead elsewhere in it.
+func (r *dirReader) walk(at *os.Root, name string, above []fs.FileInfo) error {
+	entries, err := fs.ReadDir(at.FS(), ".")
 	if err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		child := path.Join(name, entry)
-		full := path.Join(r.dir, child)
-		info, err := r.root.Stat(full)
-		if err != nil {
-			// What is left out may be broken.
-			if r.keep != nil && !r.keep(child, false) {
-				continue
+	for _, e := range entries {
+		child := path.Join(name, e.Name())
+		one := entry{name: child, full: path.Join(r.dir, child), root: at, at: e.Name(), kind: e.Type()}
+		var info fs.FileInfo
+		if !e.Type().IsRegular() {
+			if e.Type()&fs.ModeSymlink != 0 {
+				one.root, one.at = r.root, one.full
 			}
-			return linkError(r.root, full, err)
+			if info, err = one.root.Stat(one.at); err != nil {
+				// What is left out may be broken.
+				if r.keep != nil && !r.keep(child, false) {
+					continue
+				}
+				return linkError(r.root, one.full, err)
+			}
+			one.kind = info.Mode().Type()
 		}
-		if r.keep != nil && !r.keep(child, info.IsDir()) {
+		if r.keep != nil && !r.keep(child, one.kind.IsDir()) {
 			continue
 		}
-		if err := r.budget.entry(full, strings.Count(child, "/")); err != nil {
+		if err := r.budget.entry(one.full, strings.Count(child, "/")); err != nil {
 			return err
 		}
 		switch {
-		case info.IsDir():
-			for _, parent := range above {
-				if os.SameFile(parent, info) {
-					return fmt.Errorf("%s: the link leads back to a directory above it; run addonctl link", full)
-				}
-			}
-			if err := r.walk(child, append(above[:len(above):len(above)], info)); err != nil {
-				return err
-			}
-		case info.Mode().IsRegular():
-			if err := r.file(child, full); err != nil {
-				return err
-			}
+		case one.kind.IsDir():
+			err = r.below(one, info, above)
+		case one.kind.IsRegular():
+			err = r.file(one)
 		default:
-			return fmt.Errorf("%s: neither a file nor a directory; remove it", full)
+			err = notAFile(one.full)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (r *dirReader) file(name, full string) error {
-	f, err := r.root.Open(full)
+// entry is what a directory holds, with the way to open it.
+type entry struct {
+	name, full string // relative to the reader's directory, and to its root
+	root       *os.Root
+	at         string
+	kind       fs.FileMode // with links followed
+}
+
+func (r *dirReader) below(e entry, info fs.FileInfo, above []fs.FileInfo) error {
+	for _, parent := range above {
+		if os.SameFile(parent, info) {
+			return fmt.Errorf("%s: the link leads back to a directory above it; run addonctl link", e.full)
+		}
+	}
+	at, err := e.root.OpenRoot(e.at)
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	return r.walk(at, e.name, append(above[:len(above):len(above)], info))
+}
+
+func notAFile(name string) error {
+	return fmt.Errorf("%s: neither a file nor a directory; remove it", name)
+}
+
+func (r *dirReader) file(e entry) error {
+	f, err := e.root.Open(e.at)
 	if err != nil {
 		return err
 	}
@@ -90,16 +124,17 @@ func (r *dirReader) file(name, full string) error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: neither a file nor a directory; remove it", full)
+		return notAFile(e.full)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, r.budget.limits.File+1))
-	if err != nil {
+	var data bytes.Buffer
+	data.Grow(int(min(info.Size(), r.budget.limits.File)) + bytes.MinRead)
+	if _, err := data.ReadFrom(io.LimitReader(f, r.budget.limits.File+1)); err != nil {
 		return err
 	}
-	if err := r.budget.file(full, int64(len(data))); err != nil {
+	if err := r.budget.file(e.full, int64(data.Len())); err != nil {
 		return err
 	}
-	r.files = append(r.files, File{Path: name, Data: data, Executable: info.Mode()&0o100 != 0})
+	r.files = append(r.files, File{Path: e.name, Data: data.Bytes(), Executable: info.Mode()&0o100 != 0})
 	return nil
 }
 

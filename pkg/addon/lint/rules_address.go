@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/url"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -136,6 +137,13 @@ func eachAddress(check func(address) string) func(*repository) []problem {
 
 // addresses are those in the repository's documents. Examples with an ellipsis do not count.
 func (r *repository) addresses() []address {
+	if r.addressed == nil {
+		r.addressed = append([]address{}, r.findAddresses()...)
+	}
+	return r.addressed
+}
+
+func (r *repository) findAddresses() []address {
 	var out []address
 	r.documents(func(name string, data []byte) {
 		line := 0
@@ -163,28 +171,48 @@ func (r *repository) documents(look func(name string, data []byte)) {
 		return
 	}
 	defer root.Close()
-	n := 0
-	_ = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return nil
-		case e.IsDir() && name != "." && (strings.HasPrefix(e.Name(), ".") || e.Name() == "node_modules" || e.Name() == "testdata"):
-			return fs.SkipDir
-		case e.IsDir() || path.Ext(name) != ".md":
-			return nil
-		}
-		if n++; n > maxDocuments {
-			return fs.SkipAll
-		}
-		info, err := e.Info()
-		if err != nil || info.Size() > maxDocument || !info.Mode().IsRegular() || strings.HasPrefix(name, "docs/reference/rules/") {
-			return nil
+	if r.documentNames == nil {
+		r.documentNames = append([]string{}, r.findDocuments()...)
+	}
+	for _, name := range r.documentNames {
+		info, err := root.Lstat(name)
+		if err != nil || info.Size() > maxDocument || !info.Mode().IsRegular() {
+			continue
 		}
 		if data, err := root.ReadFile(name); err == nil {
 			look(name, data)
 		}
+	}
+}
+
+// findDocuments lists the documents by their names alone.
+func (r *repository) findDocuments() []string {
+	top, err := filepath.EvalSymlinks(r.Dir())
+	if err != nil {
+		return nil
+	}
+	var names []string
+	_ = filepath.WalkDir(top, func(file string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // somebody else says so
+		}
+		name, err := filepath.Rel(top, file)
+		if err != nil {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		switch {
+		case e.IsDir() && name != "." && (strings.HasPrefix(e.Name(), ".") || e.Name() == "node_modules" || e.Name() == "testdata"):
+			return fs.SkipDir
+		case e.IsDir() || path.Ext(name) != ".md" || strings.HasPrefix(name, "docs/reference/rules/"):
+			return nil
+		}
+		if names = append(names, name); len(names) >= maxDocuments {
+			return fs.SkipAll
+		}
 		return nil
 	})
+	return names
 }
 
 // namesOf are the names of a query's parameters: the values may be secrets.
