@@ -95,7 +95,7 @@ func TestDocumentsAreReadAsTheyCome(t *testing.T) {
 	for name, tt := range map[string]struct {
 		api      string
 		document func() io.Reader
-		fetches  bool
+		fetches  bool // then the beginning is enough
 	}{
 		"as the probe": {"kind: odata, specification: {metadata: true}, probe: {metadata: true}",
 			large("<Edmx><DataServices><Schema><EntityType>", `<Property Name="X"/>`, "</EntityType><EntityContainer><EntitySet/></EntityContainer></Schema></DataServices></Edmx>"), false},

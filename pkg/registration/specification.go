@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -139,8 +140,7 @@ func readSpecification(kind connector.APIKind, document io.Reader) error {
 	case begin[0] == '{':
 		return readJSON(kind, buffered)
 	case begin[0] == '<' && kind == connector.KindOData:
-		_, err := metadataSets(buffered)
-		return err
+		return readEDMX(buffered)
 	case kind == connector.KindOData:
 		return errNotEDMX
 	case kind == connector.KindOpenAPI:
@@ -151,6 +151,28 @@ func readSpecification(kind connector.APIKind, document io.Reader) error {
 
 // describes says whether a member at the top of a document is the version of OpenAPI.
 func describes(member string) bool { return member == "openapi" || member == "swagger" }
+
+// readEDMX wants the root of EDMX: thousands of megabytes of it would take minutes to read to their end. A short rest is
+// read all the same, so that the connection can be used again.
+func readEDMX(document io.Reader) error {
+	decoder := xml.NewDecoder(&tokenReader{r: document, left: maxToken})
+	for {
+		token, err := decoder.RawToken()
+		if err != nil {
+			return errNotEDMX
+		}
+		switch token := token.(type) {
+		case xml.Directive:
+			return errNotEDMX
+		case xml.StartElement:
+			if token.Name.Local != "Edmx" {
+				return errNotEDMX
+			}
+			_, _ = io.CopyN(io.Discard, document, maxToken)
+			return nil
+		}
+	}
+}
 
 // readJSON wants one JSON object to its end and, of OpenAPI, the version.
 func readJSON(kind connector.APIKind, document *bufio.Reader) error {

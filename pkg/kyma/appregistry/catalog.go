@@ -448,7 +448,7 @@ func (c *Catalog) send(ctx context.Context, method, id string, details *details)
 		request.Header = http.Header{"Content-Type": {"application/json"}}
 	}
 	answer, err := c.options.HTTP.Do(ctx, request)
-	if err == nil && (answer.Status == http.StatusOK || answer.Status == http.StatusNoContent) {
+	if err == nil && (answer.Status == http.StatusOK && json.Valid(answer.Body) || answer.Status == http.StatusNoContent) {
 		c.writes.Add(1)
 	}
 	return answer, err
