@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -101,9 +103,7 @@ func (g *applicationGateway) copy(ctx context.Context, resource schema.GroupVers
 	if resource.Group == "" {
 		path = "/api/" + resource.Version + "/namespaces/" + namespace + "/" + resource.Resource
 	}
-	if _, err := g.write(http.MethodDelete, path+"/"+name, nil); err != nil {
-		return nil, err
-	}
+	g.write(http.MethodDelete, path+"/"+name, nil)
 	object, err := g.cluster.Resource(resource).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
@@ -120,23 +120,16 @@ func (g *applicationGateway) copy(ctx context.Context, resource schema.GroupVers
 	if err != nil {
 		return nil, err
 	}
-	status, err := g.write(http.MethodPost, path, body)
-	if err == nil && status != http.StatusCreated {
-		err = fmt.Errorf("the simulated cluster answers %d", status)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("copying %s %s: %w", resource.Resource, name, err)
+	if status := g.write(http.MethodPost, path, body); status != http.StatusCreated {
+		return nil, fmt.Errorf("copying %s %s: the simulated cluster answers %d", resource.Resource, name, status)
 	}
 	return object, nil
 }
 
-func (g *applicationGateway) write(method, path string, body []byte) (int, error) {
-	request, err := http.NewRequest(method, path, bytes.NewReader(body))
-	if err != nil {
-		return 0, err
-	}
-	request.Header.Set("Content-Type", "application/json")
+// write calls the API of the simulated cluster, and returns the status.
+func (g *applicationGateway) write(method, path string, body []byte) int {
+	request := &http.Request{Method: method, URL: &url.URL{Path: path}, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body))}
 	recorder := httptest.NewRecorder()
 	g.kyma.KubeAPI().ServeHTTP(recorder, request)
-	return recorder.Code, nil
+	return recorder.Code
 }
