@@ -16,6 +16,8 @@ const (
 	PlanMeta  = "plan-meta.schema.json"
 	DocsMeta  = "docs-meta.schema.json"
 	Index     = "index.schema.json"
+	// Kyma holds, by group, version and kind, what objects of Kyma and Istio may have.
+	Kyma = "kyma.schema.json"
 )
 
 // Read returns one schema.

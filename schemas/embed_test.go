@@ -12,7 +12,7 @@ import (
 
 func TestEverySchemaIsOne(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{schemas.Connector, schemas.AddonMeta, schemas.PlanMeta, schemas.DocsMeta, schemas.Index} {
+	for _, name := range []string{schemas.Connector, schemas.AddonMeta, schemas.PlanMeta, schemas.DocsMeta, schemas.Index, schemas.Kyma} {
 		data, err := schemas.Read(name)
 		require.NoError(t, err, name)
 		loader := gojsonschema.NewSchemaLoader()

@@ -16,6 +16,7 @@ func Rules() []Rule {
 		bindRules(),
 		kubernetesRules(),
 		workloadRules(),
+		kymaRules(),
 		chartRules(),
 		hubRules(),
 		securityRules(),

@@ -1,0 +1,74 @@
+package lint
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonschema"
+	"github.com/kyma-connectors/kyma-connectors/schemas"
+)
+
+// kymaRules are about objects that Kubernetes itself does not know.
+func kymaRules() []Rule {
+	return []Rule{
+		{
+			ID: "CHT026", Severity: Error, Suite: SuiteChart,
+			Summary: "APIRules, Subscriptions and AuthorizationPolicies have the fields that Kyma and Istio know in that version",
+			Effect:  "the cluster refuses the object, drops the field without a word, or reports an error in its status",
+			Next:    "correct the field, or choose the version by .Capabilities.APIVersions.Has: they differ",
+			plan: func(p *planContext) []problem {
+				kinds := &kymaKinds{compiled: map[string]*jsonschema.Schema{}}
+				return p.judged(func(_ Kubernetes, m Manifest, _ rendering) []string { return kinds.check(m) })
+			},
+		},
+	}
+}
+
+// kymaKinds are the schemas of the kinds that were met.
+type kymaKinds struct {
+	set      *jsonschema.Set
+	compiled map[string]*jsonschema.Schema // nil for kinds that are not known
+}
+
+// check says what is wrong with an object.
+func (k *kymaKinds) check(m Manifest) []string {
+	if m.Kind != "APIRule" && m.Kind != "Subscription" && m.Kind != "AuthorizationPolicy" {
+		return nil
+	}
+	o, err := decode[object](m)
+	if err != nil {
+		return nil // another rule says so
+	}
+	kind := o.APIVersion + "/" + o.Kind
+	schema, met := k.compiled[kind]
+	if !met {
+		schema = k.compile(kind)
+		k.compiled[kind] = schema
+	}
+	if schema == nil {
+		return nil
+	}
+	document, err := decode[json.RawMessage](m)
+	if err != nil {
+		return nil
+	}
+	return schema.Check(document)
+}
+
+// compile makes the schema of a kind; it is nil where there is none.
+func (k *kymaKinds) compile(kind string) *jsonschema.Schema {
+	if k.set == nil {
+		data, err := schemas.Read(schemas.Kyma)
+		if err != nil {
+			return nil
+		}
+		if k.set, err = jsonschema.NewSet(data); err != nil {
+			return nil
+		}
+	}
+	schema, err := k.set.Compile("#/definitions/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(kind))
+	if err != nil {
+		return nil
+	}
+	return schema
+}
