@@ -65,6 +65,7 @@ type addonContext struct {
 	plans     []*planContext
 	archive   *archiveContext
 	explained bool // some rule has found something
+	failed    bool // some rule has found an error
 
 	// documents are those that the plans render, by their text.
 	documents map[string]*seenDocument

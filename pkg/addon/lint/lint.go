@@ -234,6 +234,7 @@ func (r *runner) judge(c *addonContext) (found []Finding) {
 		add := func(problems []problem) {
 			found = append(found, findings(c, rule, problems)...)
 			c.explained = c.explained || len(problems) > 0
+			c.failed = c.failed || len(problems) > 0 && rule.Severity == Error
 		}
 		switch {
 		case rule.archive != nil && c.archive != nil:

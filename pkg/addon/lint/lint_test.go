@@ -271,6 +271,28 @@ func TestArchivesAreCheckedAsTheBrokerReadsThem(t *testing.T) {
 	}
 }
 
+func TestAWarningDoesNotHideThatAnArchiveCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for what, name := range map[string]string{"occurs twice": "meta.yaml", "no UTF-8 text": "\xff\xfe.txt"} {
+		var out bytes.Buffer
+		zipped := gzip.NewWriter(&out)
+		w := tar.NewWriter(zipped)
+		for _, file := range []string{"meta.yaml", name} {
+			require.NoError(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: file, Mode: 0o644, Uname: "me", Format: tar.FormatGNU}))
+		}
+		require.NoError(t, w.Close())
+		require.NoError(t, zipped.Close())
+		file := filepath.Join(t.TempDir(), addontest.Name+".tgz")
+		require.NoError(t, os.WriteFile(file, out.Bytes(), 0o600))
+		report, err := lint.Run(context.Background(), lint.Target{Paths: []string{file}}, options())
+		require.NoError(t, err)
+		require.Len(t, report.Findings, 2)
+		assert.Equal(t, "ADD001", report.Findings[0].Rule)
+		assert.Contains(t, report.Findings[0].Message, what)
+		assert.Equal(t, "TGZ005", report.Findings[1].Rule)
+	}
+}
+
 func TestADirectoryOutsideOfARepositoryIsChecked(t *testing.T) {
 	t.Parallel()
 	repo := addontest.Repository(t)

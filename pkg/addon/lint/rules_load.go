@@ -15,14 +15,14 @@ func loadRules() []Rule {
 			Effect:  "the broker does not load it, and drops all others of the same configuration",
 			Next:    "correct what is named",
 			addon: func(c *addonContext) []problem {
-				err := c.readErr
+				err, said := c.readErr, c.failed // what is only a warning is no reason
 				if err == nil {
-					err = c.parseErr
+					err, said = c.parseErr, c.explained
 				}
 				if c.archive != nil && c.archive.err != nil {
 					err = c.archive.err
 				}
-				if err == nil || c.explained {
+				if err == nil || said {
 					return nil
 				}
 				return []problem{{message: oneLine(err)}}
