@@ -98,9 +98,13 @@ func unreadable(err error, route *Route) *gateway.Answer {
 // accepts checks the content type. A JSON delivery without a content type is taken: the mapping finds out
 // whether it is JSON.
 func accepts(kinds []string, header http.Header) bool {
-	media, _, err := mime.ParseMediaType(header.Get("Content-Type"))
-	if err != nil && header.Get("Content-Type") != "" {
-		media = "invalid"
+	media := header.Get("Content-Type")
+	if media != "application/json" { // which most have, and which needs no parsing
+		parsed, _, err := mime.ParseMediaType(media)
+		if err != nil && media != "" {
+			parsed = "invalid"
+		}
+		media = parsed
 	}
 	// Of CloudEvents only JSON is read: one, or a batch of them.
 	foreign := strings.HasPrefix(media, "application/cloudevents")
