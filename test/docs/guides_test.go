@@ -153,7 +153,7 @@ var others = map[string]tool{
 		"rollback":  {"--timeout"},
 		"uninstall": {"--no-hooks"},
 		"template":  {"--values", "--kube-version", "--api-versions"},
-		"test":      {}, "list": {"--all-namespaces"}, "get notes": {}, "repo add": {}, "push": {},
+		"test":      {"--logs"}, "list": {"--all-namespaces"}, "get notes": {}, "repo add": {}, "push": {},
 	}},
 	"kubectl": {flags: map[string][]string{
 		"":             {"--namespace", "-n", "--kubeconfig"},
