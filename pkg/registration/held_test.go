@@ -145,7 +145,7 @@ func (w writing) Apply(ctx context.Context, changes []registration.Change) []err
 // TestDocumentsBesideTheDefinitionAreNotHeld: a run reads each to see what it is, and forgets it; whoever writes the
 // service reads it again. It is not parallel, since it looks at what is in memory.
 func TestDocumentsBesideTheDefinitionAreNotHeld(t *testing.T) {
-	const apis, size = 32, 512 << 10
+	const apis, size = 16, 512 << 10
 	files, parts := map[string]string{}, "apis:\n"
 	for i := range apis {
 		name := fmt.Sprintf("apis/%d.json", i)
@@ -161,8 +161,8 @@ func TestDocumentsBesideTheDefinitionAreNotHeld(t *testing.T) {
 		written++
 		document := content(t, s.API.Specification)
 		assert.Greater(t, len(document), size)
-		if written%16 == 1 {
-			assert.Less(t, retained(), before+12*size, "when service %d is written", written)
+		if written%5 == 1 {
+			assert.Less(t, retained(), before+6*size, "when service %d is written", written)
 		}
 	}}
 	report := f.run(t)

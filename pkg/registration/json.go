@@ -89,22 +89,28 @@ func (s *jsonScanner) text(first byte) (begin string, ok bool) {
 	if first != '"' {
 		return "", false
 	}
-	var held strings.Builder
+	var held []byte
 	for escaped := false; ; {
-		c, err := s.document.ReadByte()
-		switch {
-		case err != nil || c < ' ':
+		if _, err := s.document.Peek(1); err != nil {
 			return "", false
-		case escaped:
-			escaped = false
-		case c == '\\':
-			escaped = true
-		case c == '"':
-			return held.String(), true
 		}
-		if held.Len() < maxScalar {
-			held.WriteByte(c)
+		piece, _ := s.document.Peek(s.document.Buffered())
+		for i, c := range piece {
+			switch {
+			case c < ' ':
+				return "", false
+			case escaped:
+				escaped = false
+			case c == '\\':
+				escaped = true
+			case c == '"':
+				held = append(held, piece[:min(i, maxScalar-len(held))]...)
+				_, _ = s.document.Discard(i + 1)
+				return string(held), true
+			}
 		}
+		held = append(held, piece[:min(len(piece), maxScalar-len(held))]...)
+		_, _ = s.document.Discard(len(piece))
 	}
 }
 

@@ -2,6 +2,7 @@ package registration_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -34,7 +35,6 @@ func TestSpecificationsThatAreNone(t *testing.T) {
 	redirect := func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, elsewhere.URL+"/"+sentinel, http.StatusFound)
 	}
-	var sent atomic.Int64
 	tests := []struct {
 		name, kind string
 		handler    http.HandlerFunc
@@ -63,11 +63,8 @@ func TestSpecificationsThatAreNone(t *testing.T) {
 		{"half of it", "openapi", answer(200, openAPI[:len(openAPI)-9]), "answered 200 with no OpenAPI document"},
 		{"a text", "openapi", answer(200, "see openapi: "+sentinel), "answered 200 with no OpenAPI document"},
 		{"deep", "openapi", answer(200, `{"openapi":`+strings.Repeat("[", 1<<20)), "answered 200 with no OpenAPI document"},
-		{"endless", "openapi", endless(&sent, `{"openapi":"`), "larger than 67108864 bytes"},
-		{"endless lines", "openapi", endless(&sent, "info: "), "larger than 67108864 bytes"},
 		{"JSON for EDMX", "odata", answer(200, "see there"), "answered 200 with no OData metadata"},
 		{"cut", "openapi", raw("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + openAPI[:20]), "closed before the answer was complete"},
-		{"silent", "openapi", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no complete answer in time"},
 	}
 	for _, at := range []string{"path", "url"} {
 		t.Run(at, func(t *testing.T) {
@@ -79,7 +76,7 @@ func TestSpecificationsThatAreNone(t *testing.T) {
 			}
 			f := newFixture(t, parts)
 			f.deps.HTTP = httpclient.New(httpclient.Options{
-				Timeout: 2 * time.Second, Transport: trusting(f.system), Retry: httpclient.Retry{Attempts: 1},
+				Timeout: time.Minute, Transport: trusting(f.system), Retry: httpclient.Retry{Attempts: 1},
 			})
 			register := map[string]func(string, http.HandlerFunc){"path": f.system.on, "url": f.system.open}[at]
 			register("/moved.json", answer(200, openAPI))
@@ -114,6 +111,58 @@ func TestSpecificationsThatAreNone(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() { assert.Zero(t, stolen.Load(), "no redirect to another host is followed") })
+}
+
+// over never ends: the same piece over and over.
+type over struct {
+	piece []byte
+	at    int
+}
+
+func (o *over) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		copied := copy(p[n:], o.piece[o.at:])
+		n, o.at = n+copied, (o.at+copied)%len(o.piece)
+	}
+	return n, nil
+}
+
+// TestEndlessSpecifications are read to the limit, and no more. Without a network, which would take most of the time.
+func TestEndlessSpecifications(t *testing.T) {
+	t.Parallel()
+	const limit = 64 << 20
+	f := newFixture(t, `apis: [
+  {id: text, name: Text, kind: openapi, path: /a, specification: {path: /spec}},
+  {id: again, name: Again, kind: openapi, path: /b, specification: {path: /spec}},
+  {id: more, name: More, kind: openapi, path: /c, specification: {path: /spec}}]`)
+	begin := make(chan string, 3)
+	begin <- `{"openapi":"`
+	begin <- "info: "
+	begin <- `{"openapi":"3.0.0","tags":["`
+	l := &library{document: func() io.Reader {
+		return io.LimitReader(io.MultiReader(strings.NewReader(<-begin), &over{piece: []byte(strings.Repeat(sentinel, 1<<10))}), limit+1<<20)
+	}}
+	f.deps.HTTP = httpclient.New(httpclient.Options{Transport: l, Timeout: time.Minute, Retry: httpclient.Retry{Attempts: 1}})
+	f.options.Parallel = 1
+	report := f.run(t)
+	for _, id := range []string{"text", "again", "more"} {
+		assert.Equal(t, registration.OutcomeRegistered, row(t, report, id).Outcome)
+		assert.Contains(t, row(t, report, id).Note, "larger than 67108864 bytes", id)
+	}
+	assert.InDelta(t, 3<<20, l.unread, 1<<20, "what is beyond the limit stays unread")
+}
+
+// TestASpecificationThatNeverComes keeps nobody waiting for long.
+func TestASpecificationThatNeverComes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, `apis: [{id: a, name: A, kind: openapi, path: /a, specification: {path: /spec}}]`)
+	f.deps.HTTP = httpclient.New(httpclient.Options{Timeout: 2 * time.Second, Transport: trusting(f.system)})
+	f.system.on("/a", answer(200, "{}"))
+	f.system.on("/spec", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	report := f.run(t)
+	assert.Equal(t, []string{"a registered"}, outcomes(report))
+	assert.Contains(t, row(t, report, "a").Note, "no complete answer in time")
+	assert.Equal(t, 1, f.system.called("/spec"))
 }
 
 // TestASpecificationThatComesBack: the next run looks again, and writes only when there is something new.
