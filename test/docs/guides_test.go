@@ -476,3 +476,51 @@ func walk(values map[string]any, at string) error {
 	}
 	return nil
 }
+
+// TestFromADiskToJetStream: what operate.md says of the change holds: the pods that stay behind without their StatefulSet are reached by the
+// same Service, under the same policies, while the pods of the Deployment start, and mount nothing that is gone.
+func TestFromADiskToJetStream(t *testing.T) {
+	t.Parallel()
+	type object struct {
+		Spec struct {
+			Selector    map[string]any
+			PodSelector map[string]any
+			Template    struct {
+				Metadata struct{ Labels map[string]string }
+				Spec     struct{ Volumes []map[string]any }
+			}
+		}
+	}
+	parts := func(more map[string]any) (map[string]object, map[string][]byte) {
+		objects, raw := map[string]object{}, map[string][]byte{}
+		for _, m := range render(t, more).Manifests {
+			var o object
+			if m.Name == "my-c4c-gateway" {
+				require.NoError(t, yaml.Unmarshal(m.Content, &o))
+			}
+			objects[m.Kind+" "+m.Name], raw[m.Kind+" "+m.Name] = o, m.Content
+		}
+		return objects, raw
+	}
+	before, rawBefore := parts(map[string]any{"buffer": map[string]any{"type": "disk"}, "gateway": map[string]any{"replicas": 2}})
+	after, rawAfter := parts(map[string]any{
+		"buffer":  map[string]any{"type": "jetstream", "jetstream": map[string]any{"url": "nats://nats-0.nats.messaging:4222", "replicas": 3}},
+		"gateway": map[string]any{"replicas": 3},
+	})
+	pods := before["StatefulSet my-c4c-gateway"].Spec.Template
+	require.NotEmpty(t, pods.Metadata.Labels)
+	require.Contains(t, after, "Deployment my-c4c-gateway")
+	require.NotContains(t, after, "StatefulSet my-c4c-gateway")
+	for key, value := range after["Service my-c4c-gateway"].Spec.Selector {
+		assert.Equal(t, value, pods.Metadata.Labels[key])
+	}
+	labels, _ := after["NetworkPolicy my-c4c-gateway"].Spec.PodSelector["matchLabels"].(map[string]any)
+	require.NotEmpty(t, labels)
+	for key, value := range labels {
+		assert.Equal(t, value, pods.Metadata.Labels[key])
+	}
+	for _, same := range []string{"Service my-c4c-gateway", "ServiceAccount my-c4c-gateway", "APIRule my-c4c-webhook", "ConfigMap my-c4c-config", "Secret my-c4c-credentials"} {
+		require.NotEmpty(t, rawBefore[same], same)
+		assert.Equal(t, string(rawBefore[same]), string(rawAfter[same]), same)
+	}
+}
