@@ -91,7 +91,7 @@ func run(o options) (err error) {
 	text := strings.Join([]string{
 		"## Gateway", machine,
 		"Every system is a child process. The same generator sends it deliveries of 1 KiB, each with an id and an HMAC-SHA256 of its own, one after the other over each " +
-			"connection; the same target, a third process, answers at once. All share the processors, nothing is pinned, and other work goes on beside them: the ratios are those of runs that " +
+			"connection; the same target, a third process, answers at once. What is compared has the gateway's settings of Go's collector. All share the processors, nothing is pinned, and other work goes on beside them: the ratios are those of runs that " +
 			"alternate, and processor time counts more than the clock. *At the target* is the rate until the target has everything; *CPU* is user and system time of the process until then, per event.",
 		load, ratios, start,
 	}, "\n\n")

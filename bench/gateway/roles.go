@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -35,8 +36,18 @@ const (
 	roleFill   = "fill"
 )
 
+// What the gateway tells Go's collector. Those that it is compared with are told the same.
+const (
+	collectAt  = 400
+	softMemory = 60 << 20
+)
+
 // play is the life of a child process.
 func play(role string) error {
+	if role != roleTarget && role != roleFill {
+		debug.SetMemoryLimit(softMemory)
+		debug.SetGCPercent(collectAt)
+	}
 	var handler http.Handler
 	switch role {
 	case floorA:
