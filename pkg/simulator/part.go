@@ -80,6 +80,7 @@ func (p part) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		latency += fault.Latency
 	}
 	if !pause(r, latency) {
+		cut(status) // to return would be to answer 200, with nothing
 		return
 	}
 	if fault == nil {
