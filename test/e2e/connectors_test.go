@@ -96,7 +96,7 @@ func TestConnectors(t *testing.T) {
 				row.uninstall = time.Since(started)
 				byBroker.registered(t, connectors[name]) // the other one is not touched
 				if len(y.definition.Webhooks) > 0 {
-					y.fire(t, byBroker) // and the system sends to that one only, or a delivery would fail
+					y.deliver(t, byBroker) // and the system sends to that one only, or a delivery would fail
 				}
 			})
 			t.Run("an uninstallation neither needs the system nor waits for it", func(t *testing.T) {

@@ -83,7 +83,8 @@ func (s *suite) load(t *testing.T) {
 }
 
 // TestRotation changes, under load, a secret that the gateway checks deliveries with. A system that never repeats what was refused
-// needs three steps: the gateway takes both, the system signs with the new one, the former one ends. No delivery may be refused.
+// needs three steps: the gateway takes both, the system signs with the new one, the former one ends. Kubernetes takes its time to
+// hand a Secret to running pods, so each step waits for them. No delivery may be refused.
 func TestRotation(t *testing.T) {
 	s := newSuite(t)
 	y := s.system(t, "github")
@@ -96,19 +97,19 @@ func TestRotation(t *testing.T) {
 	d.secrets = []string{former}
 	d.under(t, "helm upgrade that lets a new webhook secret in", false, func(t *testing.T) {
 		r.form["previous_secret"] = present // taken besides; what the system signs with is the other one
-		r.upgrade(t, values)
+		d.change(t)
 	})
 	d.secrets = []string{former, present}
 	d.under(t, "helm upgrade that gives it to the system", false, func(t *testing.T) {
 		r.form["secret"], r.form["previous_secret"] = present, former
-		r.upgrade(t, values)
+		d.change(t)
 	})
 	r.connect(t)
 	y.fire(t, r) // the registration has told the system the new one
 	d.secrets = []string{present}
 	d.under(t, "helm upgrade that shuts the former one out", false, func(t *testing.T) {
 		delete(r.form, "previous_secret")
-		r.upgrade(t, values)
+		d.change(t)
 	})
 	var b books
 	s.proxied(t, systemsSpace, "load", "/start", d.assignment(t, former), nil)
@@ -195,11 +196,46 @@ func (d *disturbed) pods(t *testing.T) (pods [][2]string) {
 	return pods
 }
 
+// metrics are those of a pod of the gateway.
+func (d *disturbed) metrics(t *testing.T, pod string) string {
+	t.Helper()
+	return d.s.kubectl(t, "get", "--raw", "/api/v1/namespaces/"+d.namespace+"/pods/"+pod+":8081/proxy/metrics")
+}
+
+// reloads counts how often each pod has read changed Secrets.
+func (d *disturbed) reloads(t *testing.T) map[string]int {
+	t.Helper()
+	counts := map[string]int{}
+	for _, pod := range d.pods(t) {
+		found := regexp.MustCompile(`(?m)^kyma_connectors_gateway_reloads_total\{result="ok"\} (\d+)`).FindStringSubmatch(d.metrics(t, pod[0]))
+		require.NotNil(t, found, "the pod %s does not count its reloads", pod[0])
+		n, err := strconv.Atoi(found[1])
+		require.NoError(t, err)
+		counts[pod[0]] = n
+	}
+	return counts
+}
+
+// change upgrades the release to other Secrets, and waits until every pod has read them.
+func (d *disturbed) change(t *testing.T) {
+	t.Helper()
+	before := d.reloads(t)
+	d.upgrade(t, d.values)
+	eventually(t, 3*time.Minute, func() string {
+		for pod, n := range d.reloads(t) {
+			if n <= before[pod] {
+				return "the pod " + pod + " has not read its Secrets again"
+			}
+		}
+		return ""
+	})
+}
+
 // shared checks that every replica accepted and published its part of what was sent so far.
 func (d *disturbed) shared(t *testing.T) {
 	t.Helper()
 	for _, pod := range d.pods(t) {
-		metrics := d.s.kubectl(t, "get", "--raw", "/api/v1/namespaces/"+d.namespace+"/pods/"+pod[0]+":8081/proxy/metrics")
+		metrics := d.metrics(t, pod[0])
 		assert.Regexp(t, `(?m)^kyma_connectors_gateway_events_total\{[^}]*outcome="accepted"[^}]*\} [1-9]`, metrics, "%s took no event", pod[0])
 		assert.Regexp(t, `(?m)^kyma_connectors_gateway_publications_total\{[^}]*result="ok"[^}]*\} [1-9]`, metrics, "%s published no event", pod[0])
 	}

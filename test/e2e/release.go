@@ -341,6 +341,22 @@ func (y *system) fire(t *testing.T, releases ...*release) (arrived int) {
 	return arrived
 }
 
+// deliver lets the system send one event of each type once more, which the gateway may know already, and waits until every
+// delivery is answered well.
+func (y *system) deliver(t *testing.T, r *release) {
+	t.Helper()
+	sent := len(r.s.monitor(t, y))
+	r.s.proxied(t, systemsSpace, y.name, "/fire", map[string]any{}, nil)
+	eventually(t, time.Minute, func() string {
+		news := r.s.monitor(t, y)[sent:]
+		open := slices.DeleteFunc(slices.Clone(news), func(o simulator.Outbound) bool { return o.State == simulator.Delivered })
+		if len(open) > 0 || len(news) == 0 {
+			return fmt.Sprintf("sent: %d, not delivered: %s", len(news), text(open))
+		}
+		return ""
+	})
+}
+
 // monitor lists what a system has sent.
 func (s *suite) monitor(t *testing.T, y *system) (list []simulator.Outbound) {
 	t.Helper()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -40,7 +41,11 @@ func (f *figures) String() string {
 	b.WriteString("| Connector | helm install | addonctl provision | APIs | Events in JetStream | Events of Kyma at the system | helm uninstall | The same, system down | Left |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(f.rows)) {
 		r := f.rows[name]
-		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %s | %s | %s |\n", name, seconds(r.install), seconds(r.provision), r.apis, r.events, r.relayed, seconds(r.uninstall), seconds(r.down), cmp.Or(r.left, "not tried"))
+		relayed := "none" // it takes no events
+		if r.relayed > 0 {
+			relayed = strconv.Itoa(r.relayed)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %s | %s | %s | %s |\n", name, seconds(r.install), seconds(r.provision), r.apis, r.events, relayed, seconds(r.uninstall), seconds(r.down), cmp.Or(r.left, "not tried"))
 	}
 	if len(f.disturbances) > 0 {
 		b.WriteString("\n| Release | Disturbance | Offered | Acknowledged | Refused | Unanswered | Lost | Duplicates | Waiting |\n|---|---|---|---|---|---|---|---|---|\n" + strings.Join(f.disturbances, ""))
