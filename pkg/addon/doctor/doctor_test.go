@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"encoding/xml"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -312,7 +315,10 @@ func TestGitRepositoriesThatCannotBeRead(t *testing.T) {
 		"an option as a branch": {linked + "//addons/index.yaml?ref=--upload-pack=x", "is no branch"},
 		"no index":              {linked + "//addons/other.yaml", "addons/other.yaml is not in the repository"},
 		"a depth that is none":  {linked + "//addons/index.yaml?depth=all", "is no number of commits"},
-		"by S3":                 {"s3::https://s3.amazonaws.com/b//index.yaml", "cannot be read from here"},
+		"S3 without keys":       {"s3::https://s3.amazonaws.com/b//index.yaml", "holds no credentials"},
+		"S3 without a bucket":   {"s3::https://s3.example.com//index.yaml?aws_access_key_id=i&aws_access_key_secret=s", "names no bucket"},
+		"S3 with a + in a key":  {"s3::https://s3.example.com/b//index.yaml?aws_access_key_id=i&aws_access_key_secret=a+b", "write it as %2B"},
+		"an option as a commit": {"hg::https://hg.example.com/a//index.yaml?rev=--config=x", "is no branch"},
 		"a link to a directory": {linked + "//addons/index.yaml", "which Helm Broker takes for a file"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -323,6 +329,80 @@ func TestGitRepositoriesThatCannotBeRead(t *testing.T) {
 			require.NoError(t, err)
 			assert.Contains(t, string(data), test.want)
 		})
+	}
+}
+
+// bucket is something that speaks like S3 and lists two objects at a time.
+type bucket map[string][]byte
+
+func (b bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	refuse := func(status int, code string) {
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte("<?xml version=\"1.0\"?><Error><Code>" + code + "</Code><Message>No.</Message></Error>"))
+	}
+	name, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	switch data, found := b[key]; {
+	case !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=me/") || !strings.Contains(r.Header.Get("Authorization"), "/eu-1/s3/aws4_request,SignedHeaders=host;"):
+		refuse(http.StatusForbidden, "AccessDenied")
+	case name != "shelf":
+		refuse(http.StatusNotFound, "NoSuchBucket")
+	case found:
+		_, _ = w.Write(data)
+	case key != "":
+		refuse(http.StatusNotFound, "NoSuchKey")
+	default:
+		var page struct {
+			XMLName     xml.Name `xml:"ListBucketResult"`
+			IsTruncated bool
+			Contents    []struct {
+				Key  string
+				Size int
+			}
+		}
+		for _, k := range slices.Sorted(maps.Keys(b)) {
+			if strings.HasPrefix(k, r.URL.Query().Get("prefix")) && k > r.URL.Query().Get("marker") {
+				if page.IsTruncated = len(page.Contents) == 2; page.IsTruncated {
+					break
+				}
+				page.Contents = append(page.Contents, struct {
+					Key  string
+					Size int
+				}{k, len(b[k])})
+			}
+		}
+		_ = xml.NewEncoder(w).Encode(page)
+	}
+}
+
+func TestABucketIsReadAsHelmBrokerReadsIt(t *testing.T) {
+	t.Parallel()
+	repo := addontest.Repository(t)
+	tree, err := repo.Read(addontest.Name)
+	require.NoError(t, err)
+	index, err := os.ReadFile(filepath.Join(repo.Dir(), "addons/index.yaml"))
+	require.NoError(t, err)
+	objects := bucket{"all/my addons/index.yaml": index, "all/my addons/": nil, "all/my addons too/index.yaml": []byte("somebody else's")}
+	for name, data := range tree.All() {
+		objects["all/my addons/"+addontest.Name+"/"+name] = data
+	}
+	server := httptest.NewServer(objects)
+	t.Cleanup(server.Close)
+	address := func(name string, keys string) string {
+		return "s3::" + server.URL + "/" + name + "/all/my%20addons//index.yaml?region=eu-1&" + keys
+	}
+	const keys = "aws_access_key_id=me&aws_access_key_secret=secret&aws_access_token=t"
+	r := examine(t, address("shelf", keys))
+	assert.Equal(t, doctor.Ready, r.Phase, "%+v", r)
+	assert.Equal(t, 1, r.Registered)
+	for want, wrong := range map[string]string{
+		"403 Forbidden: AccessDenied No.":     address("shelf", strings.Replace(keys, "=me", "=you", 1)),
+		"404 Not Found: NoSuchBucket No.":     address("other", keys),
+		"index.yaml is not in the repository": strings.Replace(address("shelf", keys), "my%20addons", "none", 1),
+	} {
+		r := examine(t, wrong)
+		assert.Equal(t, doctor.Failed, r.Phase)
+		assert.Contains(t, r.Repositories[0].Problem, want)
+		assert.NotContains(t, r.Repositories[0].Problem, "secret")
 	}
 }
 

@@ -10,24 +10,14 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 )
 
-// git is a repository that was cloned.
-type git struct {
-	dir   string // everything; removed on Close
-	clone string
-	index string
-}
-
-func openGit(ctx context.Context, l *Location, o Options) (repository *git, err error) {
+func openGit(ctx context.Context, l *Location, o Options) (repository *clone, err error) {
 	u, err := url.Parse(l.Address)
 	if err != nil {
 		return nil, errors.New("is no address that git can clone")
@@ -48,7 +38,7 @@ func openGit(ctx context.Context, l *Location, o Options) (repository *git, err 
 	if err != nil {
 		return nil, err
 	}
-	g := &git{dir: dir, clone: filepath.Join(dir, "clone"), index: l.Index}
+	g := &clone{dir: dir, files: filepath.Join(dir, "clone"), index: l.Index}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, g.Close())
@@ -68,16 +58,16 @@ func openGit(ctx context.Context, l *Location, o Options) (repository *git, err 
 			args = append(args, "--branch", ref)
 		}
 	}
-	if err := run.git(ctx, append(args, "--", u.String(), g.clone)...); err != nil {
+	if err := run.git(ctx, append(args, "--", u.String(), g.files)...); err != nil {
 		return nil, err
 	}
 	if ref != "" && depth == "" {
-		if err := run.git(ctx, "-C", g.clone, "checkout", "--quiet", ref, "--"); err != nil {
+		if err := run.git(ctx, "-C", g.files, "checkout", "--quiet", ref, "--"); err != nil {
 			return nil, fmt.Errorf("ref=%s: %w", ref, err)
 		}
 	}
-	if _, err := os.Lstat(filepath.Join(g.clone, ".gitmodules")); err == nil {
-		if err := run.git(ctx, "-C", g.clone, "submodule", "--quiet", "update", "--init", "--recursive"); err != nil {
+	if _, err := os.Lstat(filepath.Join(g.files, ".gitmodules")); err == nil {
+		if err := run.git(ctx, "-C", g.files, "submodule", "--quiet", "update", "--init", "--recursive"); err != nil {
 			return nil, fmt.Errorf("submodules: %w", err)
 		}
 	}
@@ -116,65 +106,6 @@ func Checkout(ctx context.Context, dir, ref string) (checkout string, release fu
 	return filepath.Join(clone, filepath.FromSlash(strings.TrimSpace(string(inside)))), release, err
 }
 
-// Index implements Repository.
-func (g *git) Index(context.Context) ([]byte, error) {
-	root, err := os.OpenRoot(g.clone)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	f, err := root.Open(g.index)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is not in the repository", g.index)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return bounded(f, MaxIndex)
-}
-
-// Addon implements Repository.
-func (g *git) Addon(_ context.Context, key, version string) (addon.Tree, error) {
-	root, err := os.OpenRoot(g.clone)
-	if err != nil {
-		return addon.Tree{}, err
-	}
-	defer root.Close()
-	dir := path.Join(path.Dir(g.index), key+"-"+version)
-	if _, err := root.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return addon.Tree{}, fmt.Errorf("%s is not in the repository", dir)
-	}
-	tree, err := addon.ReadIn(root, dir)
-	if err != nil {
-		return addon.Tree{}, err
-	}
-	return tree, realDirs(root, dir)
-}
-
-// realDirs refuses links where Helm Broker looks for directories: it takes them for files.
-func realDirs(root *os.Root, dir string) error {
-	for _, parent := range []string{addon.ChartDir, addon.PlansDir} {
-		entries, err := fs.ReadDir(root.FS(), path.Join(dir, parent))
-		if err != nil {
-			continue // the loader says that it is missing
-		}
-		for _, e := range entries {
-			name := path.Join(dir, parent, e.Name())
-			if e.Type()&fs.ModeSymlink == 0 {
-				continue
-			}
-			if info, err := root.Stat(name); err == nil && info.IsDir() {
-				return fmt.Errorf("%s is a link to a directory, which Helm Broker takes for a file; make it a directory with links in it (addonctl link)", name)
-			}
-		}
-	}
-	return nil
-}
-
-// Close implements Repository.
-func (g *git) Close() error { return os.RemoveAll(g.dir) }
-
 type runner struct {
 	o   Options
 	dir string
@@ -209,14 +140,20 @@ func (r *runner) password(u *url.URL) {
 
 // git runs git without asking anybody anything, without hooks, and stops it when it takes too long or too much.
 func (r *runner) git(ctx context.Context, args ...string) error {
+	const as = "GIT_TERMINAL_PROMPT=0 GIT_ALLOW_PROTOCOL=https:http:ssh:git:file GIT_LFS_SKIP_SMUDGE=1"
+	return r.program(ctx, "git", args[0], strings.Fields(as),
+		slices.Concat([]string{"-c", "core.hooksPath=/dev/null", "-c", "core.symlinks=true", "-c", "core.fsmonitor=false", "-c", "advice.detachedHead=false"}, args))
+}
+
+// program runs git or hg; verb is what it does.
+func (r *runner) program(ctx context.Context, name, verb string, env, args []string) error {
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
-	full := slices.Concat([]string{"-c", "core.hooksPath=/dev/null", "-c", "core.symlinks=true", "-c", "core.fsmonitor=false", "-c", "advice.detachedHead=false"}, args)
-	cmd := exec.CommandContext(ctx, "git", full...)
+	cmd := exec.CommandContext(ctx, name, args...)
 	var conversation bytes.Buffer
 	cmd.Stderr = &conversation
 	cmd.WaitDelay = 5 * time.Second
-	cmd.Env = append(os.Environ(), append(r.env, "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL=https:http:ssh:git:file", "GIT_LFS_SKIP_SMUDGE=1", "LC_ALL=C")...)
+	cmd.Env = slices.Concat(os.Environ(), r.env, env, []string{"LC_ALL=C"})
 	watched, stop := context.WithCancel(ctx)
 	tooLarge := make(chan bool, 1)
 	go func() { tooLarge <- r.guard(watched, cancel) }()
@@ -224,15 +161,19 @@ func (r *runner) git(ctx context.Context, args ...string) error {
 	stop()
 	switch {
 	case <-tooLarge || err == nil && size(r.dir) > r.o.MaxClone:
-		return fmt.Errorf("the clone %w: Helm Broker has %d bytes of disk for it; make the repository smaller, or write depth=1", errTooLarge, r.o.MaxClone)
+		less := "make the repository smaller"
+		if name == "git" {
+			less += ", or write depth=1"
+		}
+		return fmt.Errorf("the clone %w: Helm Broker has %d bytes of disk for it; %s", errTooLarge, r.o.MaxClone, less)
 	case err == nil:
 		return nil
 	case errors.Is(err, exec.ErrNotFound):
-		return errors.New("git is not installed; install it, as Helm Broker's image has it too")
+		return fmt.Errorf("%s is not installed here, and Helm Broker needs it to read such an address; install it", name)
 	case ctx.Err() != nil:
-		return fmt.Errorf("git %s took longer than %s: %w", args[0], r.o.Timeout, ctx.Err())
+		return fmt.Errorf("%s %s took longer than %s: %w", name, verb, r.o.Timeout, ctx.Err())
 	default:
-		return errors.New("git: " + withoutCredentials(lastLine(conversation.String())))
+		return errors.New(name + ": " + withoutCredentials(lastLine(conversation.String())))
 	}
 }
 
@@ -272,7 +213,7 @@ func size(dir string) int64 {
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for _, l := range slices.Backward(lines) {
-		if l = strings.TrimSpace(l); strings.HasPrefix(l, "fatal:") || strings.HasPrefix(l, "error:") {
+		if l = strings.TrimSpace(l); strings.HasPrefix(l, "fatal:") || strings.HasPrefix(l, "error:") || strings.HasPrefix(l, "abort:") {
 			return l
 		}
 	}

@@ -60,7 +60,7 @@ func (e *NotFetched) Error() string { return e.Err.Error() }
 // Unwrap implements errors.Unwrap.
 func (e *NotFetched) Unwrap() error { return e.Err }
 
-// Open opens the repository at a location whose placeholders are filled. hg and s3 cannot be read.
+// Open opens the repository at a location whose placeholders are filled. git and hg need the program of that name.
 func Open(ctx context.Context, l *Location, o Options) (Repository, error) {
 	o = o.withDefaults()
 	switch l.Getter {
@@ -68,8 +68,12 @@ func Open(ctx context.Context, l *Location, o Options) (Repository, error) {
 		return openWeb(l, o)
 	case Git:
 		return openGit(ctx, l, o)
+	case Hg:
+		return openHg(ctx, l, o)
+	case S3:
+		return openS3(ctx, l, o)
 	default:
-		return nil, fmt.Errorf("a repository in %s cannot be read from here; clone or copy it, and name it by git:: or https://", l.Getter)
+		return nil, fmt.Errorf("nobody fetches by %q", l.Getter)
 	}
 }
 

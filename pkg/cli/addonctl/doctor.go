@@ -20,7 +20,7 @@ func newDoctor(c *Context) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor URL...",
 		Short: "Say what Helm Broker would make of a repository",
-		Long: `Read repositories as Helm Broker does, over https, http or git, and say what would become of a resource
+		Long: `Read repositories as Helm Broker does, over https, http, git, Mercurial or S3, and say what would become of a resource
 (ClusterAddonsConfiguration) that names them. The broker takes all or nothing: one add-on that cannot be fetched
 or loaded, or two with the same id, and none is registered, those of an earlier state are removed, and it tries
 again only when it is told to. An index with a version that is none even stops its controller. What loads and
@@ -28,11 +28,12 @@ then fails users is noted too: plans that do not render, forms that lose somethi
 
 Addresses are those of addonctl config. The keys of a Secret that they name in braces come from --secret: a YAML
 file with a value for each key (- is stdin). What is fetched is bounded and removed again; nothing of it is run.
-hg and s3 cannot be read from here.
+hg needs the program of that name, as git does; a bucket is read with the keys that its address names.
 
 Exit code 0: all add-ons would be registered. 1: not all of them. 2: an address is wrong.`,
 		Example: `  addonctl doctor https://addons.example.com/index.yaml
   addonctl doctor git::https://github.com/acme/addons.git//addons/index.yaml?ref=main --output json
+  addonctl doctor 's3::https://s3-eu-west-1.amazonaws.com/acme/addons//index.yaml?aws_access_key_id={id}&aws_access_key_secret={secret}' --secret keys.yaml
   addonctl doctor 'https://{username}:{password}@addons.example.com/index.yaml' --secret credentials.yaml`,
 		Args: cobra.MinimumNArgs(1),
 	}
