@@ -254,6 +254,8 @@ func newRig(t *testing.T, buffer string, o options) *rig {
 	t.Cleanup(func() {
 		r.stopSending()
 		if t.Failed() {
+			_, metrics := r.get("/metrics")
+			t.Logf("what it published:\n%s", strings.Join(regexp.MustCompile(`(?m)^kyma_connectors_gateway_(?:publications|append_failures)_total.*$`).FindAllString(metrics, -1), "\n"))
 			t.Logf("the gateway's last words:\n%s", tail(r.gateway.logs.String()))
 		}
 		r.gateway.end(t, syscall.SIGKILL)
