@@ -92,7 +92,7 @@ func run(o options) (err error) {
 		"## addonctl", machine,
 		fmt.Sprintf("%d add-ons with 3 plans each, from `addonctl new`. *addonctl* is `lint` with every suite, `package` of all and `index`, three child processes one after the other; "+
 			"*cold* without a cache (it fills one), *warm* with that of the run before. *Helm SDK* is `action.Lint` and `action.Package` of each chart in one process, one after the other: "+
-			"Helm renders each chart once, addonctl each plan for four clusters and once more, and judges what comes out. *Floor* reads the files of each add-on and compresses them. "+
+			"Helm renders each chart once, with its own values, and lets required ones be missing; with *lint of each plan* it does so with the values of each plan. addonctl renders each plan with all its fields for four clusters, once more with the required ones, and once for Helm's linter, and judges what comes out. *Floor* reads the files of each add-on and compresses them. "+
 			"Rounds alternate; other work goes on beside them, so that ratios of processor time say more than those of the clock.", o.addons),
 		table(systems, found),
 		ratios(found),

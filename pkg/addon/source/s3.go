@@ -207,7 +207,7 @@ func (b *bucket) get(ctx context.Context, o Options, key string, query url.Value
 		return nil, errors.New("is no address that can be called")
 	}
 	b.sign(r, time.Now())
-	answer, err := o.Client.Do(r)
+	answer, err := o.Client.Do(r) //nolint:bodyclose // closing said closes it
 	if err != nil {
 		stop()
 		var wrapped *url.Error
@@ -220,7 +220,7 @@ func (b *bucket) get(ctx context.Context, o Options, key string, query url.Value
 	if answer.StatusCode == http.StatusOK {
 		return said, nil
 	}
-	defer said.Close()
+	defer func() { _ = said.Close() }() // what it said is read
 	var why struct{ Code, Message string }
 	if data, err := bounded(said, 64<<10); err == nil {
 		_ = xml.Unmarshal(data, &why) // not everybody says so
