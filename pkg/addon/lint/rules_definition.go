@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/form"
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
@@ -218,7 +216,7 @@ func (c *addonContext) checkSamples() []problem {
 		return problems
 	}
 	var values map[string]string
-	if err := yaml.Unmarshal(data, &values); err != nil {
+	if err := readYAML(data, &values); err != nil {
 		fail(paramsFile, "want texts by parameter: %s", oneLine(err))
 		return problems
 	}

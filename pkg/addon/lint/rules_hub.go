@@ -10,6 +10,8 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 )
 
 // hubPrefix begins the annotations that Artifact Hub reads.
@@ -70,6 +72,14 @@ func hubAnnotations() map[string]func(string) string {
 	}
 }
 
+// readYAML reads YAML that has not been looked at before: aliases could stand for megabytes.
+func readYAML(data []byte, into any) error {
+	if err := addon.CheckYAML(data); err != nil {
+		return err
+	}
+	return yaml.Unmarshal(data, into)
+}
+
 func hubText(value string) string {
 	if strings.TrimSpace(value) == "" {
 		return "is empty"
@@ -97,7 +107,7 @@ func hubOneOf(choice ...string) func(string) string {
 func hubList(keys ...string) func(string) string {
 	return func(value string) string {
 		var items []map[string]any
-		if err := yaml.Unmarshal([]byte(value), &items); err != nil || len(items) == 0 {
+		if err := readYAML([]byte(value), &items); err != nil || len(items) == 0 {
 			return "holds no list of objects in YAML"
 		}
 		for i, item := range items {
@@ -125,7 +135,7 @@ func hubAddress(key, text string) string {
 // hubChanges reads a list of texts, or of objects with a kind and a description.
 func hubChanges(value string) string {
 	var texts []string
-	if yaml.Unmarshal([]byte(value), &texts) == nil && len(texts) > 0 {
+	if readYAML([]byte(value), &texts) == nil && len(texts) > 0 {
 		return ""
 	}
 	if what := hubList("kind", "description")(value); what != "" {
@@ -134,7 +144,7 @@ func hubChanges(value string) string {
 	var items []struct {
 		Kind string `json:"kind"`
 	}
-	_ = yaml.Unmarshal([]byte(value), &items) // was read before
+	_ = readYAML([]byte(value), &items) // was read before
 	for _, item := range items {
 		if what := hubOneOf("added", "changed", "deprecated", "removed", "fixed", "security")(item.Kind); what != "" {
 			return "has a kind that " + what
@@ -145,7 +155,7 @@ func hubChanges(value string) string {
 
 func hubKey(value string) string {
 	var key map[string]string
-	if err := yaml.Unmarshal([]byte(value), &key); err != nil || key["fingerprint"] == "" || key["url"] == "" {
+	if err := readYAML([]byte(value), &key); err != nil || key["fingerprint"] == "" || key["url"] == "" {
 		return "needs fingerprint and url"
 	}
 	return hubAddress("url", key["url"])

@@ -57,6 +57,9 @@ func readMapped(c *addonContext) *mappedSamples {
 		return out
 	}
 	dir := c.parsed.Samples().FS()
+	if data, _ := c.parsed.Samples().Read(paramsFile); addon.CheckYAML(data) != nil {
+		return out
+	}
 	values, err := sample.Params(dir)
 	if err != nil {
 		return out
