@@ -109,7 +109,7 @@ func TestDocumentsAreReadAsTheyCome(t *testing.T) {
 			var parts strings.Builder
 			parts.WriteString("apis:\n")
 			for i := range apis {
-				fmt.Fprintf(&parts, "  - {id: a%d, name: A%d, path: /a%d/, %s}\n", i, i, i, tt.api)
+				fmt.Fprintf(&parts, "  - {id: a%d, name: A%d, path: /a%d/, %s}\n", i, i, i, strings.ReplaceAll(tt.api, "/spec", fmt.Sprintf("/a%d/spec", i)))
 			}
 			f := newFixture(t, parts.String())
 			if tt.fetches {

@@ -39,15 +39,24 @@ func (r *run) checkSpecifications(ctx context.Context, steps []Step) (changed bo
 		ctx, cancel = context.WithTimeoutCause(ctx, time.Until(deadline)/2, errProbing) // the rest is for writing
 		defer cancel()
 	}
-	r.Log.Info("reading specifications", "documents", len(doubtful))
-	findings := make([]finding, len(doubtful))
-	each(r.Parallel, len(doubtful), func(i int) { findings[i] = r.checkSpecification(ctx, doubtful[i]) })
+	first := map[string]int{} // by document: APIs may have the same one
+	var documents []verified
+	for _, v := range doubtful {
+		if _, known := first[v.document()]; !known {
+			first[v.document()] = len(documents)
+			documents = append(documents, v)
+		}
+	}
+	r.Log.Info("reading specifications", "documents", len(documents))
+	findings := make([]finding, len(documents))
+	each(r.Parallel, len(documents), func(i int) { findings[i] = r.checkSpecification(ctx, documents[i]) })
 	without := map[string]bool{}
-	for i, f := range findings {
+	for _, v := range doubtful {
+		f := findings[first[v.document()]]
 		if f.OK() {
 			continue
 		}
-		id := doubtful[i].service.ID
+		id := v.service.ID
 		without[id] = true
 		row := r.at(id)
 		row.Note = joinSentences(row.Note, "its specification is left out: "+joinNext(f.Reason, f.Next))
@@ -58,6 +67,18 @@ func (r *run) checkSpecifications(ctx context.Context, steps []Step) (changed bo
 		}
 	}
 	return len(without) > 0
+}
+
+// document names the document of an API, and with which credentials it is read.
+func (v verified) document() string {
+	api := v.service.API
+	switch {
+	case !api.SpecificationAuth:
+		return string(api.Kind) + " " + api.SpecificationURL
+	case api.SecretName != "":
+		return string(api.Kind) + " " + api.SpecificationURL + " " + api.SecretName
+	}
+	return v.service.ID
 }
 
 // readsSpecification says whether the document of an API has to be looked at: where the definition names an address

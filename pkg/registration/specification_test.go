@@ -152,6 +152,28 @@ func TestEndlessSpecifications(t *testing.T) {
 	assert.InDelta(t, 3<<20, l.unread, 1<<20, "what is beyond the limit stays unread")
 }
 
+// TestOneDocumentForManyAPIs is read once, unless they sign in in different ways.
+func TestOneDocumentForManyAPIs(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, `apis: [
+  {id: a, name: A, kind: openapi, path: /a, specification: {path: /spec}},
+  {id: b, name: B, kind: openapi, path: /b, specification: {path: /spec}},
+  {id: c, name: C, kind: openapi, path: /c, specification: {path: /spec}, auth: {basic: {username: =param("basic_user"), password: =param("basic_password")}}},
+  {id: d, name: D, kind: openapi, path: /d, specification: {url: '=param("system_url") + "/public"'}},
+  {id: e, name: E, kind: openapi, path: /e, specification: {url: '=param("system_url") + "/public"'}}]`)
+	for _, path := range []string{"/a", "/b", "/c", "/d", "/e"} {
+		f.system.on(path, answer(200, "{}"))
+	}
+	f.system.on("/spec", answer(404, ""))
+	f.system.open("/public", answer(200, openAPI))
+	report := f.run(t)
+	for id, left := range map[string]bool{"a": true, "b": true, "c": true, "d": false, "e": false} {
+		assert.Equal(t, left, row(t, report, id).Note != "", id)
+	}
+	assert.Equal(t, 2, f.system.called("/spec"))
+	assert.Equal(t, 1, f.system.called("/public"))
+}
+
 // TestASpecificationThatNeverComes keeps nobody waiting for long.
 func TestASpecificationThatNeverComes(t *testing.T) {
 	t.Parallel()
