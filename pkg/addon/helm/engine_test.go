@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -70,14 +71,12 @@ func TestEveryChartRendersAsHelmRendersIt(t *testing.T) {
 				v, err := c.with(all[from])
 				require.NoError(t, err)
 				require.NotNil(t, v.set(), "the templates can be prepared")
-				for _, j := range []int{i, i + 2} { // two clusters for each values are enough: others have the others
-					cluster := names[j%len(names)]
-					if compare(t, v, clusters()[cluster], j == 0, fmt.Sprint(from, " in ", cluster)) {
-						rendered++
-					}
+				cluster := names[i%len(names)] // one for each values is enough: others have the others
+				if compare(t, v, clusters()[cluster], i == 0, fmt.Sprint(from, " in ", cluster)) {
+					rendered++
 				}
 			}
-			assert.Greater(t, rendered, 3, "most renderings succeed")
+			assert.Greater(t, rendered, 1, "most renderings succeed")
 		})
 	}
 }
@@ -246,4 +245,29 @@ func FuzzRender(f *testing.F) {
 		require.Equal(t, want[path.Join("demo", "templates/x.yaml")], got[path.Join("demo", "templates/x.yaml")])
 		require.Equal(t, want, got)
 	})
+}
+
+func TestOneChartRendersManyTimesAtOnce(t *testing.T) {
+	t.Parallel()
+	c, err := Load(files(snippet(`{{ $_ := set .Values.map "m" .Values.m }}{{ toYaml .Values.map }}{{ (.Files.Glob "files/*").AsConfig }}{{ include "dollar" .Values }}`)))
+	require.NoError(t, err)
+	var wait sync.WaitGroup
+	for i := range 16 {
+		wait.Go(func() {
+			v, err := c.with(map[string]any{"m": i % 3})
+			if !assert.NoError(t, err) {
+				return
+			}
+			capabilities, err := Capabilities{}.resolve()
+			if !assert.NoError(t, err) {
+				return
+			}
+			got, err := v.renderWith(v.set(), chartutil.ReleaseOptions{Name: "r"}, capabilities, false)
+			if assert.NoError(t, err) {
+				assert.Contains(t, got["demo/templates/x.yaml"], fmt.Sprintf("\nm: %d", i%3))
+			}
+			assert.NotContains(t, v.values["map"], "m", "a template changes its own values only")
+		})
+	}
+	wait.Wait()
 }
