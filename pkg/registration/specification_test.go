@@ -132,9 +132,9 @@ func TestEndlessSpecifications(t *testing.T) {
 	t.Parallel()
 	const limit = 64 << 20
 	f := newFixture(t, `apis: [
-  {id: text, name: Text, kind: openapi, path: /a, specification: {path: /spec}},
-  {id: again, name: Again, kind: openapi, path: /b, specification: {path: /spec}},
-  {id: more, name: More, kind: openapi, path: /c, specification: {path: /spec}}]`)
+  {id: text, name: Text, kind: openapi, path: /a, specification: {path: /a/spec}},
+  {id: again, name: Again, kind: openapi, path: /b, specification: {path: /b/spec}},
+  {id: more, name: More, kind: openapi, path: /c, specification: {path: /c/spec}}]`)
 	begin := make(chan string, 3)
 	begin <- `{"openapi":"`
 	begin <- "info: "
