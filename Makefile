@@ -57,7 +57,7 @@ verify-images: ## Two clones give the same images, byte for byte
 # -count=1: charts lie outside those modules, so a cached result would not notice that they changed.
 .PHONY: test
 test: ## Unit, contract, golden, story and integration tests, the charts under every Helm, their rights before Kubernetes' authorizer
-	$(GO) test -race $$($(GO) list ./... | grep -v /test/charts$$)
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /test/charts$$)
 	$(GO) test ./test/charts
 	@for module in scripts/images/ test/helm-compat/*/ test/promql/ test/rbac/; do echo "$$module"; $(GO) -C $$module test -count=1 ./... || exit 1; done
 
