@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -158,9 +159,17 @@ func (b builder) document(name string) (json.RawMessage, error) {
 // jsonObjectOf makes a JSON object of a JSON or YAML document.
 func jsonObjectOf(name string, data []byte) (json.RawMessage, error) {
 	var document map[string]any
+	if bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) && json.Unmarshal(data, &document) == nil {
+		return nonEmptyObject(name, document) // many times faster than as YAML
+	}
+	document = nil
 	if err := yaml.Unmarshal(data, &document); err != nil {
 		return nil, fmt.Errorf("%s is neither a JSON nor a YAML object: %w", name, err)
 	}
+	return nonEmptyObject(name, document)
+}
+
+func nonEmptyObject(name string, document map[string]any) (json.RawMessage, error) {
 	if len(document) == 0 {
 		return nil, fmt.Errorf("%s is empty", name)
 	}
