@@ -28,7 +28,7 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 	} {
 		t.Run(tt.buffer, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, tt.buffer, options{})
+			r := newRig(t, tt.buffer, options{args: patient})
 			bad := ledger.Behaviour{Take: true, Status: http.StatusInternalServerError}
 			r.target.Behave(ledger.Good(), ledger.Good(), ledger.Good(), ledger.Good(), ledger.Behaviour{Status: http.StatusServiceUnavailable}, bad, ledger.Behaviour{Take: true, Reset: true})
 			r.send(ledger.Load{Senders: r.senders(4, 4), Pause: 2 * time.Millisecond, Repeat: 0.05})
@@ -57,7 +57,7 @@ func TestNothingIsLostByAnOrderlyEnd(t *testing.T) {
 	for _, buffer := range buffers() {
 		t.Run(buffer, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, buffer, options{})
+			r := newRig(t, buffer, options{args: patient})
 			r.ready(t)
 			r.send(ledger.Load{Senders: r.senders(4, 2), Pause: time.Millisecond, Repeat: 0.02})
 			for range 3 {

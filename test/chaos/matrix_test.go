@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -125,7 +126,11 @@ func TestFaultMatrix(t *testing.T) {
 		for _, buffer := range buffers() {
 			t.Run(f.name+"/"+buffer, func(t *testing.T) {
 				t.Parallel()
-				r := newRig(t, buffer, options{disk: f.disk})
+				o := options{disk: f.disk, args: patient}
+				if strings.Contains(f.name, "hangs") {
+					o.args = nil
+				}
+				r := newRig(t, buffer, o)
 				r.ready(t)
 				r.send(ledger.Load{Senders: r.senders(3, 2), Repeat: 0.05})
 				r.acknowledged(t, n)
