@@ -3,6 +3,7 @@ package lint
 import (
 	"encoding/json"
 	"strings"
+	"sync"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonschema"
 	"github.com/kyma-connectors/kyma-connectors/schemas"
@@ -10,6 +11,7 @@ import (
 
 // kymaRules are about objects that Kubernetes itself does not know.
 func kymaRules() []Rule {
+	kinds := &kymaKinds{compiled: map[string]*jsonschema.Schema{}}
 	return []Rule{
 		{
 			ID: "CHT026", Severity: Error, Suite: SuiteChart,
@@ -17,15 +19,15 @@ func kymaRules() []Rule {
 			Effect:  "the cluster refuses the object, drops the field without a word, or reports an error in its status",
 			Next:    "correct the field, or choose the version by .Capabilities.APIVersions.Has: they differ",
 			plan: func(p *planContext) []problem {
-				kinds := &kymaKinds{compiled: map[string]*jsonschema.Schema{}}
 				return p.judged(func(_ Kubernetes, m Manifest, _ rendering) []string { return kinds.check(m) })
 			},
 		},
 	}
 }
 
-// kymaKinds are the schemas of the kinds that were met.
+// kymaKinds are the schemas of the kinds that were met, for all add-ons. It is safe for concurrent use.
 type kymaKinds struct {
+	mu       sync.Mutex
 	set      *jsonschema.Set
 	compiled map[string]*jsonschema.Schema // nil for kinds that are not known
 }
@@ -40,11 +42,7 @@ func (k *kymaKinds) check(m Manifest) []string {
 		return nil // another rule says so
 	}
 	kind := o.APIVersion + "/" + o.Kind
-	schema, met := k.compiled[kind]
-	if !met {
-		schema = k.compile(kind)
-		k.compiled[kind] = schema
-	}
+	schema := k.schema(kind)
 	if schema == nil {
 		return nil
 	}
@@ -53,6 +51,18 @@ func (k *kymaKinds) check(m Manifest) []string {
 		return nil
 	}
 	return schema.Check(document)
+}
+
+// schema is that of a kind; nil where none is known.
+func (k *kymaKinds) schema(kind string) *jsonschema.Schema {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	schema, met := k.compiled[kind]
+	if !met {
+		schema = k.compile(kind)
+		k.compiled[kind] = schema
+	}
+	return schema
 }
 
 // compile makes the schema of a kind; it is nil where there is none.
