@@ -137,8 +137,10 @@ func (r *release) provision(t *testing.T, plan string) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, data, 0o600))
 	kubeconfig := strings.TrimSpace(r.s.run(t, nil, "kubeconfig"))
-	out, err := exec.CommandContext(t.Context(), filepath.Join(root, "bin/e2e/addonctl"), "provision", r.system.name+"-connector", "--repo", repository, "--plan", plan, "--install",
-		"--kubeconfig", kubeconfig, "--namespace", r.namespace, "--release", r.name, "--params", yamlFile(t, r.filledIn())).CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(root, "bin/e2e/addonctl"), "provision", r.system.name+"-connector", "--repo", repository, "--plan", plan, "--install",
+		"--kubeconfig", kubeconfig, "--namespace", r.namespace, "--release", r.name, "--params", yamlFile(t, r.filledIn()))
+	cmd.Env = append(os.Environ(), "KUBECACHEDIR="+t.TempDir()) // or what the cluster can do is kept in the home directory
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("addonctl provision: %w: %s", err, out)
 	}
