@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"text/tabwriter"
@@ -124,13 +125,25 @@ func budget(t *testing.T, name string, def int) int {
 	return n
 }
 
-// freePort is a port that nothing listens on at the moment.
+// taken counts the ports that tests took.
+var taken atomic.Int32
+
+// Ports that the kernel gives to nobody by itself: a connection from somewhere must not have the one of a gateway that is
+// being started again.
+const firstPort, ports = 12_000, 20_000
+
+// freePort is a port that nothing listens on at the moment, and that no other test takes.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	for range ports {
+		port := strconv.Itoa(firstPort + (os.Getpid()*100+int(taken.Add(1)))%ports) // other runs begin elsewhere
+		if listener, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			require.NoError(t, listener.Close())
+			return port
+		}
+	}
+	require.Fail(t, "no port is free")
+	return ""
 }
 
 // logs is what a process says.
