@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,8 +107,14 @@ func (i *Index) Marshal() []byte {
 	return b.Bytes()
 }
 
+// words are what YAML 1.1 reads as something else than text.
+var words = regexp.MustCompile(`^(?i:|y|n|yes|no|on|off|true|false|null)$`)
+
 // yamlKey quotes a key, or a value, that YAML would not read as plain text.
 func yamlKey(key string) string {
+	if words.MatchString(key) {
+		return strconv.Quote(key)
+	}
 	for i, r := range key {
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 		if !letter && (i == 0 || !strings.ContainsRune("0123456789-_./", r)) {

@@ -168,6 +168,8 @@ func TestIndexesOfACheckout(t *testing.T) {
 func FuzzParseIndex(f *testing.F) {
 	f.Add([]byte("apiVersion: v1\nentries:\n  a:\n    - name: a\n      version: \"1.0.0\"\n"))
 	f.Add([]byte("entries: &a [*a]"))
+	f.Add([]byte("entries:\n '':"))
+	f.Add([]byte("apiVersion: 'Null'\nentries:\n 'no':\n 'yes': []\n 'On':\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		index, err := addon.ParseIndex(data)
 		if err != nil {
