@@ -7,7 +7,9 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
-	"helm.sh/helm/v3/pkg/engine"
+	helmengine "helm.sh/helm/v3/pkg/engine"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/helm/engine"
 )
 
 // bindTemplate is what the broker calls a plan's bind.yaml while it renders it.
@@ -18,7 +20,7 @@ const bindTemplate = "bindTmpl"
 // as they lie there (no conditions, tags, aliases and import-values), and all its templates are rendered along
 // with the one that is asked for. The request's Capabilities are not used.
 func (c *Chart) Bind(template []byte, r Request) (string, error) {
-	work, values := clone(c.chart), copyMap(r.Values)
+	work, values := clone(c.chart), engine.Copy(r.Values)
 	if values == nil {
 		values = map[string]any{}
 	}
@@ -28,7 +30,7 @@ func (c *Chart) Bind(template []byte, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	files, err := engine.Render(work, top)
+	files, err := helmengine.Render(work, top)
 	if err != nil {
 		return "", fmt.Errorf("as the broker renders for a binding, without the cluster's versions and with dependencies as they are: %w", err)
 	}

@@ -125,36 +125,10 @@ func clone(c *chart.Chart) *chart.Chart {
 	}
 	out := &chart.Chart{
 		Raw: c.Raw, Metadata: &metadata, Lock: c.Lock, Templates: c.Templates,
-		Values: copyMap(c.Values), Schema: c.Schema, Files: c.Files,
+		Values: engine.Copy(c.Values), Schema: c.Schema, Files: c.Files,
 	}
 	for _, d := range c.Dependencies() {
 		out.AddDependency(clone(d))
 	}
 	return out
-}
-
-func copyMap(m map[string]any) map[string]any {
-	if m == nil {
-		return nil
-	}
-	out := make(map[string]any, len(m))
-	for key, value := range m {
-		out[key] = copyValue(value)
-	}
-	return out
-}
-
-func copyValue(value any) any {
-	switch v := value.(type) {
-	case map[string]any:
-		return copyMap(v)
-	case []any:
-		out := make([]any, len(v))
-		for i, item := range v {
-			out[i] = copyValue(item)
-		}
-		return out
-	default:
-		return v
-	}
 }

@@ -11,6 +11,8 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/helm/engine"
 )
 
 // Cluster says which cluster to install in.
@@ -83,12 +85,12 @@ func (c *Client) Install(ctx context.Context, chart *Chart, in Install) (*Result
 		upgrade := action.NewUpgrade(config)
 		upgrade.Namespace, upgrade.Timeout, upgrade.Wait = in.Namespace, in.Timeout, true
 		upgrade.ResetValues = true
-		made, err = upgrade.RunWithContext(ctx, in.Release, clone(chart.chart), copyMap(in.Values))
+		made, err = upgrade.RunWithContext(ctx, in.Release, clone(chart.chart), engine.Copy(in.Values))
 	} else {
 		install := action.NewInstall(config)
 		install.ReleaseName, install.Namespace, install.Timeout, install.Wait = in.Release, in.Namespace, in.Timeout, true
 		install.CreateNamespace = in.CreateNamespace
-		made, err = install.RunWithContext(ctx, clone(chart.chart), copyMap(in.Values))
+		made, err = install.RunWithContext(ctx, clone(chart.chart), engine.Copy(in.Values))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("release %s in namespace %s: %w", in.Release, in.Namespace, err)

@@ -13,6 +13,8 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/lint/rules"
 	"helm.sh/helm/v3/pkg/lint/support"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/helm/engine"
 )
 
 // Lint runs Helm's own linter over the files of a chart and returns its warnings and errors. name is what
@@ -35,10 +37,10 @@ func Lint(name string, files iter.Seq2[string, []byte], values map[string]any) (
 	}
 	linter := support.Linter{ChartDir: filepath.Join(work, name)}
 	rules.Chartfile(&linter)
-	rules.ValuesWithOverrides(&linter, copyMap(values))
+	rules.ValuesWithOverrides(&linter, engine.Copy(values))
 	c, err := loader.LoadFiles(buffered)
 	if linter.RunLinterRule(support.ErrorSev, "templates/", err) {
-		lintTemplates(&linter, c, copyMap(values), version)
+		lintTemplates(&linter, c, engine.Copy(values), version)
 	}
 	rules.Dependencies(&linter)
 	return messagesOf(&linter, work), nil
@@ -112,7 +114,7 @@ func (d *described) fits(c *Chart, values map[string]any) bool {
 	if d.broken || d.values == nil || len(c.chart.Schema) == 0 {
 		return !d.broken
 	}
-	merged := chartutil.CoalesceTables(copyMap(values), copyMap(d.values))
+	merged := chartutil.CoalesceTables(engine.Copy(values), engine.Copy(d.values))
 	schema := c.schemas.compile(c.chart.Schema)
 	return schema != nil && schema.Validate(merged) == nil
 }

@@ -15,6 +15,8 @@ import (
 	"helm.sh/helm/v3/pkg/lint"
 	"helm.sh/helm/v3/pkg/lint/support"
 	"helm.sh/helm/v3/pkg/releaseutil"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon/helm/engine"
 )
 
 // What this package does instead of Helm, to be faster, has to give what Helm gives.
@@ -107,7 +109,7 @@ func lintOfHelm(t *testing.T, m map[string]string, values map[string]any) []stri
 	version, err := Capabilities{}.resolve()
 	require.NoError(t, err)
 	var messages []string
-	for _, message := range lint.AllWithKubeVersion(dir, copyMap(values), "default", &version.KubeVersion).Messages {
+	for _, message := range lint.AllWithKubeVersion(dir, engine.Copy(values), "default", &version.KubeVersion).Messages {
 		if message.Severity >= support.WarningSev {
 			messages = append(messages, strings.NewReplacer(filepath.Dir(dir)+string(filepath.Separator), "", "rules.K8sYamlStruct", "helm.lintedObject").Replace(fmt.Sprintf("%s: %s", message.Path, message.Err)))
 		}

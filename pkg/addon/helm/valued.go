@@ -55,7 +55,7 @@ func (c *Chart) with(values map[string]any) (*valued, error) {
 
 func (c *Chart) prepare(given map[string]any) (*valued, error) {
 	v := &valued{owner: c, chart: clone(c.chart)}
-	values := copyMap(given)
+	values := engine.Copy(given)
 	if values == nil {
 		values = map[string]any{}
 	}
