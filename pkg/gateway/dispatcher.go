@@ -129,6 +129,10 @@ func (d *Dispatcher) publish(ctx context.Context, pass Pass, item *Item) Settlem
 		d.metrics.delivered(item.Record.Delivery.Received, d.now())
 		return Settlement{}
 	}
+	if ctx.Err() != nil { // it was cut off here, because the gateway ends: neither the event's fault nor the sink's
+		d.gate.Leave(pass)
+		return Settlement{Retry: time.Millisecond}
+	}
 	failure := AsPublishError(err)
 	d.gate.Report(pass, failure)
 	d.options.Pace.Report(failure)

@@ -231,7 +231,7 @@ func TestDispatcherFinishesWhatHasBegun(t *testing.T) {
 			}
 			<-ctx.Done()
 			return &PublishError{Reason: ReasonTimeout, Err: ctx.Err()}
-		}), DispatcherOptions{Grace: 10 * time.Second})
+		}), DispatcherOptions{Grace: 10 * time.Second, MaxTries: 1})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		start := time.Now()
@@ -241,6 +241,7 @@ func TestDispatcherFinishesWhatHasBegun(t *testing.T) {
 		<-done
 		assert.Equal(t, 1, published)
 		assert.Equal(t, 10*time.Second, time.Since(start), "the grace bounds what does not end")
+		assert.ElementsMatch(t, []Settlement{{}, {Retry: time.Millisecond}}, q.settled, "what was cut off is tried again, by whoever comes next")
 	})
 }
 

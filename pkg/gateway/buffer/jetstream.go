@@ -37,6 +37,8 @@ type JetStreamOptions struct {
 	// DeadLetterAge is how long dead letters are kept; default 30 days.
 	DeadLetterAge time.Duration
 	Window        Window
+	// AckWait is after how long of silence a stream gives an event to somebody else; default 30s.
+	AckWait time.Duration
 	// LettersOnly takes no events out of the stream: for those who only look after dead letters.
 	LettersOnly bool
 	// Pace bounds how fast events that have waited are handed out; nil means as fast as they are taken. It is
@@ -64,8 +66,6 @@ const (
 	partitions = 8
 	// jetStreamAhead bounds the events that one gateway holds of the stream without an order.
 	jetStreamAhead = 64
-	// ackWait is after how long of silence a stream gives an event to somebody else.
-	ackWait = 30 * time.Second
 	// callTimeout bounds each call to NATS.
 	callTimeout = 5 * time.Second
 	// maxRemembered bounds the events that failed and whose tries are counted.
@@ -106,6 +106,9 @@ func OpenJetStream(o JetStreamOptions) (*JetStream, error) {
 	}
 	if o.Replicas <= 0 {
 		o.Replicas = 1
+	}
+	if o.AckWait <= 0 {
+		o.AckWait = 30 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = telemetry.Discard()
@@ -196,7 +199,7 @@ func (b *JetStream) run(ctx context.Context) {
 		consumers = nil
 	}
 	for _, consumer := range consumers {
-		c := &consumption{buffer: b, consumer: consumer, ahead: 1, held: map[*lease]struct{}{}}
+		c := newConsumption(b, consumer)
 		switch consumer.CachedInfo().Name {
 		case laneNow:
 			c.now, c.ahead = true, jetStreamAhead
@@ -259,7 +262,7 @@ func (b *JetStream) prepare(ctx context.Context) ([]jetstream.Consumer, error) {
 		}
 		consumer, err := events.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 			Durable: name, FilterSubject: b.o.Stream + ".events." + name, AckPolicy: jetstream.AckExplicitPolicy,
-			AckWait: ackWait, MaxAckPending: pending, MaxDeliver: -1,
+			AckWait: b.o.AckWait, MaxAckPending: pending, MaxDeliver: -1,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("consumer %s: %w", name, err)
@@ -412,7 +415,7 @@ func (b *JetStream) Next(ctx context.Context) (*gateway.Item, error) {
 // Settle implements gateway.Queue.
 func (b *JetStream) Settle(item *gateway.Item, s gateway.Settlement) {
 	l := item.Handle.(*lease)
-	defer func() { l.consumption.done <- l }()
+	defer l.consumption.settled(l)
 	if l.paced {
 		b.o.Pace.Return()
 	}
@@ -426,7 +429,7 @@ func (b *JetStream) Settle(item *gateway.Item, s gateway.Settlement) {
 	}
 	if s.Retry > 0 {
 		b.remember(l.name, *item)
-		_ = l.message.NakWithDelay(s.Retry) // without it, the event comes again after ackWait
+		_ = l.message.NakWithDelay(s.Retry) // without it, the event comes again after AckWait
 		return
 	}
 	b.remember(l.name, gateway.Item{})
@@ -463,7 +466,7 @@ func (b *JetStream) Status() gateway.BufferStatus {
 	return s
 }
 
-// Close implements gateway.Buffer.
+// Close implements gateway.Buffer. What was not published is given back: another gateway, or the next one, has it at once.
 func (b *JetStream) Close() error {
 	b.cancel()
 	b.stopped.Wait()
@@ -491,11 +494,21 @@ type consumption struct {
 	ahead    int
 	now      bool // what it has goes first, and is too little to hurt anybody
 
-	held    map[*lease]struct{}
-	pending []*lease
-	done    chan *lease
-	left    uint64 // what it could still fetch, as far as is known
-	behind  bool   // it has a backlog
+	messages chan jetstream.Msg // what the request under way brings
+	wanted   int                // how many it still has to bring
+	held     map[*lease]struct{}
+	pending  []*lease
+	done     chan *lease
+	gone     chan struct{} // closed when nobody reads messages and done any more
+	left     uint64        // what it could still have, as far as is known
+	behind   bool          // it has a backlog
+}
+
+func newConsumption(b *JetStream, consumer jetstream.Consumer) *consumption {
+	return &consumption{
+		buffer: b, consumer: consumer, ahead: 1,
+		messages: make(chan jetstream.Msg), held: map[*lease]struct{}{}, done: make(chan *lease, jetStreamAhead), gone: make(chan struct{}),
+	}
 }
 
 // another is how soon to look again where another event of a backlog has to come back first.
@@ -544,38 +557,45 @@ func (c *consumption) falls(behind bool) {
 }
 
 func (c *consumption) run(ctx context.Context) {
-	c.done = make(chan *lease, c.ahead+1)
-	keep := time.NewTicker(ackWait / 3)
+	defer close(c.gone)
+	keep := time.NewTicker(c.buffer.o.AckWait / 3)
 	defer keep.Stop()
 	retry := time.NewTimer(0)
 	defer retry.Stop()
 	look := time.NewTimer(time.Hour)
 	defer look.Stop()
-	var messages <-chan jetstream.Msg
-	fetch, found := false, false
+	quiet := time.NewTimer(callTimeout)
+	defer quiet.Stop()
+	var request jetstream.ConsumeContext
+	var ended <-chan struct{} // of the request
+	ready := false
 	for {
-		if messages == nil && fetch && len(c.held) < c.ahead {
-			batch, err := c.consumer.Fetch(c.ahead-len(c.held), jetstream.FetchMaxWait(callTimeout))
-			if err != nil {
-				fetch = false
+		if request == nil && ready && len(c.held) < c.ahead {
+			var err error
+			if request, err = c.ask(c.ahead - len(c.held)); err != nil {
+				ready = false
 				retry.Reset(time.Second)
 			} else {
-				messages, found = batch.Messages(), false
+				ended = request.Closed()
+				quiet.Reset(callTimeout)
 			}
 		}
 		out, head, wait := c.head()
 		look.Reset(wait)
 		select {
 		case <-look.C:
-		case message, ok := <-messages:
-			if !ok {
-				if messages = nil; !found {
-					c.left = 0 // others may have taken what there was
-				}
-				continue
-			}
-			found = true
+		case message := <-c.messages:
+			quiet.Reset(callTimeout)
 			c.take(message)
+		case <-ended:
+			if request, ended = nil, nil; c.wanted > 0 {
+				ready = false
+				retry.Reset(time.Second)
+			}
+		case <-quiet.C:
+			if request != nil {
+				c.left = 0 // others may have taken what there was
+			}
 		case out <- head:
 			c.pending = c.pending[1:]
 		case l := <-c.done:
@@ -585,17 +605,60 @@ func (c *consumption) run(ctx context.Context) {
 				_ = l.message.InProgress()
 			}
 		case <-retry.C:
-			fetch = true
+			ready = true
 		case <-ctx.Done():
-			for _, l := range c.pending {
-				_ = l.message.Nak() // another gateway can have it at once
-			}
+			c.leave(request, ended)
 			return
 		}
 	}
 }
 
+// ask requests n messages. It ends by itself when they have come.
+func (c *consumption) ask(n int) (jetstream.ConsumeContext, error) {
+	c.wanted = n
+	return c.consumer.Consume(func(message jetstream.Msg) {
+		select {
+		case c.messages <- message:
+		case <-c.gone:
+		}
+	}, jetstream.PullMaxMessages(n), jetstream.StopAfter(n), jetstream.PullExpiry(callTimeout))
+}
+
+// leave gives back what was not handed out. The request ends before that: the server would otherwise hand it to the very
+// gateway that goes, and nobody else could have it before AckWait. What is on its way to the request still comes.
+func (c *consumption) leave(request jetstream.ConsumeContext, ended <-chan struct{}) {
+	if request != nil && c.buffer.connection.IsConnected() {
+		request.Drain()
+		limit := time.NewTimer(callTimeout)
+		defer limit.Stop()
+		for ended != nil {
+			select {
+			case message := <-c.messages:
+				c.take(message)
+			case l := <-c.done:
+				delete(c.held, l)
+			case <-ended:
+				ended = nil
+			case <-limit.C:
+				ended = nil
+			}
+		}
+	}
+	for _, l := range c.pending {
+		_ = l.message.Nak() // without it, another gateway has it after AckWait
+	}
+}
+
+// settled says that an event is here no more.
+func (c *consumption) settled(l *lease) {
+	select {
+	case c.done <- l:
+	case <-c.gone:
+	}
+}
+
 func (c *consumption) take(message jetstream.Msg) {
+	c.wanted--
 	meta, err := message.Metadata()
 	if err != nil {
 		return

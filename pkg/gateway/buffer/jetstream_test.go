@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/event"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/buffer"
 	"github.com/kyma-connectors/kyma-connectors/pkg/gateway/gatewaytest"
@@ -102,6 +104,58 @@ func TestGatewaysShareAStream(t *testing.T) {
 		require.NoError(t, err)
 	}
 	harness{sink: sink}.arrived(t, "a")
+}
+
+// TestWhatAGatewayDidNotPublishIsGivenBackAtItsEnd: events that were being published, or waited here, are at once another's, or the
+// next one's. AckWait is an hour, so that nobody has them who only waits for it.
+func TestWhatAGatewayDidNotPublishIsGivenBackAtItsEnd(t *testing.T) {
+	t.Parallel()
+	hangs := func(ctx context.Context, _ event.Event) error { <-ctx.Done(); return ctx.Err() }
+	fails := func(context.Context, event.Event) error {
+		return &gateway.PublishError{Reason: gateway.ReasonUnavailable, Detail: "503"}
+	}
+	for name, publish := range map[string]func(context.Context, event.Event) error{"the target hangs": hangs, "the target answers 503": fails} {
+		for _, beside := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, another runs %t", name, beside), func(t *testing.T) {
+				t.Parallel()
+				url := startNATS(t, server.RANDOM_PORT, t.TempDir()).ClientURL()
+				open := func() *buffer.JetStream {
+					b, err := buffer.OpenJetStream(buffer.JetStreamOptions{URL: url, Stream: "c4c-events", AckWait: time.Hour})
+					require.NoError(t, err)
+					require.Eventually(t, func() bool { return b.Status().Problem == nil }, patience, time.Millisecond)
+					return b
+				}
+				ends, stuck := open(), &gatewaytest.Sink{PublishFunc: publish}
+				d := gateway.NewDispatcher(ends, stuck, gateway.NewGate(1000, fast()), gateway.DispatcherOptions{Parallel: 4, MaxTries: 1000, Backoff: fast(), Grace: time.Millisecond}, gatewaytest.Metrics(), nil)
+				ctx, cancel := context.WithCancel(context.Background())
+				var group sync.WaitGroup
+				group.Go(func() { assert.NoError(t, d.Run(ctx)) })
+				var ids []string
+				for i := range 20 {
+					r := record(fmt.Sprint("event-", i))
+					if i%4 == 0 {
+						r.Entries[0].Key = fmt.Sprint("key-", i)
+					}
+					_, err := ends.Append(context.Background(), r)
+					require.NoError(t, err)
+					ids = append(ids, r.Entries[0].Event.ID)
+				}
+				require.Eventually(t, func() bool { return stuck.Tried() >= 4 }, patience, time.Millisecond)
+
+				sink := &gatewaytest.Sink{}
+				if beside {
+					dispatch(t, open(), sink)
+				}
+				cancel()
+				group.Wait()
+				require.NoError(t, ends.Close())
+				if !beside {
+					dispatch(t, open(), sink)
+				}
+				harness{sink: sink}.arrived(t, ids...)
+			})
+		}
+	}
 }
 
 func TestBadJetStreamOptionsAreNamed(t *testing.T) {
