@@ -138,9 +138,6 @@ func TestScriptsNameWhatExists(t *testing.T) {
 		for name, job := range w.Jobs {
 			var there []string
 			for _, s := range job.Steps {
-				if version, ok := s.With["go-version-file"]; ok {
-					assert.FileExists(t, filepath.Join(root, version.(string)))
-				}
 				for _, m := range makes(s.Run) {
 					asked++
 					assert.Contains(t, known, m, "%s/%s: make %s", file, name, m)
@@ -169,24 +166,103 @@ func TestScriptsNameWhatExists(t *testing.T) {
 	}
 }
 
-// TestWhatTheReleasePublishes: the steps of a release, in an order in which each has what it needs.
+// TestGoIsTheNewestOfItsMinor: a go-version-file would be read as the very version of go.mod, x.y.0, without the repairs since.
+func TestGoIsTheNewestOfItsMinor(t *testing.T) {
+	t.Parallel()
+	for file, w := range workflows(t) {
+		for name, job := range w.Jobs {
+			for _, s := range job.Steps {
+				for action, input := range map[string]string{"actions/setup-go@": "go-version", "golang/govulncheck-action@": "go-version-input"} {
+					if strings.HasPrefix(s.Uses, action) {
+						assert.Equal(t, minor(t), s.With[input], "%s/%s: %s", file, name, s.Uses)
+						assert.Equal(t, true, s.With["check-latest"], "%s/%s: %s", file, name, s.Uses)
+					}
+				}
+			}
+		}
+	}
+}
+
+// minor is the Go that go.mod asks for, without the last number.
+func minor(t *testing.T) string {
+	t.Helper()
+	return regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(read(t, "go.mod"))[1]
+}
+
+// TestWhatTheReleasePublishes runs the scripts of a release as GitHub does, one after the other, where make and the
+// programs that publish only write down how they were called.
 func TestWhatTheReleasePublishes(t *testing.T) {
 	t.Parallel()
-	var script strings.Builder
-	for _, s := range workflows(t)["release.yaml"].Jobs["release"].Steps {
-		script.WriteString(s.Run + "\n")
-	}
-	text := script.String()
-	last := 0
-	for _, what := range []string{"make --silent image-tag", "make test verify verify-images", "docker login", "make push REGISTRY=", "make dist REGISTRY=", "helm push", "gh release create"} {
-		at := strings.Index(text, what)
-		require.Positive(t, at+1, "no step for %s", what)
-		assert.GreaterOrEqual(t, at, last, what)
-		last = at
-	}
 	out, err := exec.Command("make", "--no-print-directory", "--silent", "-C", root, "image-tag").CombinedOutput()
 	require.NoError(t, err, string(out))
-	assert.Regexp(t, `^\d+\.\d+\.\d+\n$`, string(out), "all charts have one appVersion, which the tag is compared with")
+	require.Regexp(t, `^\d+\.\d+\.\d+\n$`, string(out), "all charts have one appVersion, which the tag is compared with")
+	tag := strings.TrimSpace(string(out))
+
+	called, err := release(t, "v"+tag)
+	require.NoError(t, err)
+	assert.Equal(t, strings.ReplaceAll(`make --silent image-tag
+make test verify verify-images
+docker login ghcr.io --username somebody --password-stdin < the-token
+helm registry login ghcr.io --username somebody --password-stdin < the-token
+make push REGISTRY=ghcr.io/some-owner
+make dist REGISTRY=ghcr.io/some-owner
+helm push dist/charts/a.tgz oci://ghcr.io/some-owner/charts
+helm push dist/charts/b.tgz oci://ghcr.io/some-owner/charts
+gh release create vTAG --verify-tag --generate-notes bin/addons.tar.gz dist/charts/a.tgz dist/charts/b.tgz bin/images/x_amd64.tar bin/images/x_arm64.tar bin/images/digests.json
+`, "TAG", tag), called)
+
+	called, err = release(t, "v9.9.9")
+	assert.Error(t, err, "a tag that is not the charts' version")
+	assert.Equal(t, "make --silent image-tag\n", called, "nothing is published")
+}
+
+// release runs the scripts of the release of a tag until one fails, and gives back what they called.
+func release(t *testing.T, tag string) (called string, err error) {
+	t.Helper()
+	dir := t.TempDir()
+	log, variables, programs := filepath.Join(dir, "log"), filepath.Join(dir, "variables"), filepath.Join(dir, "programs")
+	require.NoError(t, os.Mkdir(programs, 0o700))
+	out, err := exec.Command("make", "--no-print-directory", "--silent", "-C", root, "image-tag").Output()
+	require.NoError(t, err)
+	write := func(name, script string) {
+		require.NoError(t, os.WriteFile(filepath.Join(programs, name), []byte("#!/bin/bash\necho \"${0##*/} $*\""+script), 0o700))
+	}
+	write("make", ` >>`+log+`
+case "$*" in
+*image-tag) echo `+strings.TrimSpace(string(out))+` ;;
+push*) mkdir -p bin/images && touch bin/images/x_a{md,rm}64.tar bin/images/digests.json ;;
+dist*) mkdir -p dist/charts && touch dist/charts/{a,b}.tgz dist/index.yaml ;;
+esac
+`)
+	for _, name := range []string{"docker", "helm"} {
+		write(name, `"$(case "$*" in *--password-stdin) echo " < $(cat)" ;; esac)" >>`+log+"\n")
+	}
+	write("gh", " >>"+log+"\nshift 4\nfor file; do case $file in --*) ;; *) test -f \"$file\" || exit 1 ;; esac; done\n")
+
+	context := strings.NewReplacer("${{ github.token }}", "the-token")
+	env := []string{"PATH=" + programs + ":" + os.Getenv("PATH"), "GITHUB_ENV=" + variables, "GITHUB_REF_NAME=" + tag, "GITHUB_ACTOR=somebody", "GITHUB_REPOSITORY_OWNER=Some-Owner"}
+	job := workflows(t)["release.yaml"].Jobs["release"]
+	require.Empty(t, job.Env)
+	for _, s := range job.Steps {
+		if s.Run == "" {
+			continue
+		}
+		cmd := exec.Command("bash", "-eu", "-c", s.Run) // -u: a variable that nobody sets is a mistake
+		cmd.Dir, cmd.Env = dir, slices.Clone(env)
+		for name, value := range s.Env {
+			cmd.Env = append(cmd.Env, name+"="+context.Replace(value.(string)))
+		}
+		if set, err := os.ReadFile(variables); err == nil {
+			cmd.Env = append(cmd.Env, strings.Fields(string(set))...)
+		}
+		said, failed := cmd.CombinedOutput()
+		if err = failed; err != nil {
+			t.Logf("%s\n%s", s.Run, said)
+			break
+		}
+	}
+	data, _ := os.ReadFile(log)
+	return string(data), err
 }
 
 // TestDockerfile: it copies what the build needs, and builds as the Makefile does.
@@ -216,17 +292,24 @@ func TestDockerfile(t *testing.T) {
 		assert.Contains(t, text, flag)
 		assert.Contains(t, makefile, flag)
 	}
-	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(read(t, "go.mod"))
-	assert.Contains(t, text, "golang:"+version[1]+" ")
+	assert.Contains(t, text, "golang:"+minor(t)+" ")
+	assert.NotRegexp(t, `ARG TARGET\w+=`, text, "a default wins over --platform: every image would hold a program for one architecture")
 
 	for _, program := range []string{"registration-job", "event-gateway"} {
 		require.Contains(t, text, "./cmd/"+program)
 		require.True(t, stages[program])
 		assert.Contains(t, text, `ENTRYPOINT ["/`+program+`"]`)
+		assert.Contains(t, text, "FROM program AS "+program+"\n")
+		assert.Contains(t, text, "org.opencontainers.image.title="+program+"\n")
 	}
-	for _, setting := range []string{"\nUSER 65532:65532\n", "\nENV PATH=/\n"} { // as scripts/images has them
-		assert.Equal(t, 2, strings.Count(text, setting), setting)
+	images := read(t, "scripts/images/image.go")
+	for _, setting := range []string{"\nUSER 65532:65532\n", "\nENV PATH=/\n", "\nWORKDIR /\n"} {
+		assert.Contains(t, text, setting)
+		assert.Contains(t, images, `"`+setting[strings.LastIndexAny(setting, " ")+1:len(setting)-1]+`"`)
 	}
+	labels := regexp.MustCompile(`org\.opencontainers\.image\.\w+`)
+	unique := func(names []string) []string { slices.Sort(names); return slices.Compact(names) }
+	assert.Equal(t, unique(labels.FindAllString(images, -1)), unique(labels.FindAllString(text, -1)))
 	// Every file of ours that goes into the programs is copied.
 	list := exec.Command("go", "list", "-deps", "-json=Dir,Module,EmbedFiles", "./cmd/registration-job", "./cmd/event-gateway")
 	list.Dir = root
