@@ -162,7 +162,7 @@ func split(u *url.URL) (address, index string) {
 func hint(u *url.URL) string {
 	bare := *u
 	bare.RawQuery, bare.User = "", nil
-	return bare.String()
+	return strings.TrimRight(bare.String(), "/")
 }
 
 // fill puts the placeholders back.

@@ -47,6 +47,7 @@ func TestAddressesThatItDoesNotTake(t *testing.T) {
 		"https://h/":                            "write the index too",
 		"https://h/index.yaml#x":                "fragment",
 		"git::https://h/repo.git":               "comes after //, such as git::https://h/repo.git//addons/index.yaml",
+		"hg::https://h/":                        "such as hg::https://h//addons/index.yaml",
 		"git::https://u:secret@h/repo.git":      "git::https://h/repo.git//",
 		"git::https://h/repo.git//../etc/index": "not clean",
 		"https://h:port/index.yaml":             "it is no address",
