@@ -296,11 +296,12 @@ func (s *state) Save(_ context.Context, data subscription.StateData) error {
 // subscribers say who wants what.
 type subscribers struct {
 	demands map[string]subscription.Demand
+	note    string
 	err     error
 }
 
-func (s *subscribers) Demands(context.Context, []string) (map[string]subscription.Demand, error) {
-	return s.demands, s.err
+func (s *subscribers) Demands(context.Context, []string) (map[string]subscription.Demand, string, error) {
+	return s.demands, s.note, s.err
 }
 
 // fixture is everything that a run needs.

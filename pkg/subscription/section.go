@@ -217,9 +217,12 @@ func (s *section) demands(ctx context.Context) (map[string]Demand, system.Findin
 	for _, topic := range s.topics {
 		types = append(types, topic.Types...)
 	}
-	demands, err := s.Subscribers.Demands(ctx, types)
+	demands, note, err := s.Subscribers.Demands(ctx, types)
 	if err != nil {
 		return nil, findingOf(err)
+	}
+	if note != "" && !slices.Contains(s.report.Notes, note) {
+		s.note("%s", note)
 	}
 	return demands, system.Finding{}
 }

@@ -121,12 +121,12 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 // everybody wants everything.
 type everybody struct{}
 
-func (everybody) Demands(_ context.Context, types []string) (map[string]subscription.Demand, error) {
+func (everybody) Demands(_ context.Context, types []string) (map[string]subscription.Demand, string, error) {
 	demands := map[string]subscription.Demand{}
 	for _, full := range types {
 		demands[full] = subscription.Ready
 	}
-	return demands, nil
+	return demands, "", nil
 }
 
 // writes counts the calls that changed something at the system.

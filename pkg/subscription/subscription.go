@@ -22,8 +22,9 @@ import (
 // Subscribers knows which event types somebody in the cluster subscribes to.
 type Subscribers interface {
 	// Demands says of each full type, such as "Order.Created.v1", who wants it; what is left out nobody does.
+	// The note says what could not be looked at, though the answer is known otherwise; it is empty where all was.
 	// A *registration.ConfigError is a failure that a repetition cannot cure.
-	Demands(ctx context.Context, types []string) (map[string]Demand, error)
+	Demands(ctx context.Context, types []string) (demands map[string]Demand, note string, err error)
 }
 
 // DefaultGrace is how long nobody wants the events of a webhook before it is removed.

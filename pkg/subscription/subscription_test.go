@@ -248,8 +248,11 @@ func TestNobodyKnowsWhatIsWanted(t *testing.T) {
 		assert.Contains(t, report.Items[0].Reason, tt.reason)
 		assert.Equal(t, have, f.shop.registered(), "what is registered stays")
 	}
-	f.deps.Subscribers = nil
+	f.subscribers.err, f.subscribers.note = nil, "this account may not list subscriptions"
 	report, _ := f.run(t)
+	assert.Equal(t, []string{f.subscribers.note}, report.Notes, "what was answered in another way is said")
+	f.deps.Subscribers = nil
+	report, _ = f.run(t)
 	assert.Contains(t, report.Items[0].Reason, "nobody can be asked")
 	f.set(t, "mode=sometimes")
 	report, _ = f.run(t)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/httpclient"
+	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/kube"
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
 	"github.com/kyma-connectors/kyma-connectors/pkg/subscription"
 )
@@ -82,14 +83,17 @@ func (j *job) subscriptions(ctx context.Context, flags *verifyFlags, kyma *kyma,
 		report.Verified.SubscriptionsUnknown = "no cluster is known to ask"
 		return
 	}
-	demands, err := who.Demands(ctx, types)
+	demands, note, err := who.Demands(ctx, types)
 	if err != nil {
 		var config *registration.ConfigError
-		if errors.As(err, &config) {
-			err = errors.New(config.What)
+		if errors.As(err, &config) && !kube.IsForbidden(err) {
+			err = errors.New(config.What) // the rest is about making webhooks
 		}
 		report.Verified.SubscriptionsUnknown = j.redact.Redact(err.Error())
 		return
+	}
+	if note = j.redact.Redact(note); note != "" && !slices.Contains(report.Notes, note) {
+		report.Notes = append(report.Notes, note)
 	}
 	subscribed := map[string]registration.Subscribed{}
 	for full, demand := range demands {

@@ -20,42 +20,49 @@ type Subscribers []Source
 var _ subscription.Subscribers = Subscribers(nil)
 
 // Demands implements subscription.Subscribers.
-func (s Subscribers) Demands(ctx context.Context, full []string) (map[string]subscription.Demand, error) {
-	types, err := s.types(ctx)
+func (s Subscribers) Demands(ctx context.Context, full []string) (demands map[string]subscription.Demand, note string, err error) {
+	types, hidden, err := s.types(ctx)
 	if errors.Is(err, ErrUnknown) {
-		return nil, &registration.ConfigError{What: err.Error(), Next: "choose the mode static in the form or the definition"}
+		return nil, "", &registration.ConfigError{What: err.Error(), Next: "choose the mode static in the form or the definition"}
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	demands := map[string]subscription.Demand{}
+	demands = map[string]subscription.Demand{}
 	for _, name := range Select(types, full, false) {
 		demands[name] = subscription.Pending
 	}
 	for _, name := range Select(types, full, true) {
 		demands[name] = subscription.Ready
 	}
-	return demands, nil
+	if hidden != nil {
+		note = "who subscribes to which events is known from Kyma's publisher only, which does not tell whether a Subscription is ready: " + hidden.Error()
+	}
+	return demands, note, nil
 }
 
-// types asks one source after the other. The first error is the one that tells most.
-func (s Subscribers) types(ctx context.Context) ([]Type, error) {
-	first := error(nil)
+// types asks one source after the other. The error is the first, which tells most; where a later source knows all the
+// same, hidden is what an earlier one was not allowed.
+func (s Subscribers) types(ctx context.Context) (types []Type, hidden *registration.ConfigError, err error) {
 	for _, source := range s {
-		types, err := source.Types(ctx)
+		found, failed := source.Types(ctx)
+		if failed == nil {
+			return found, hidden, nil
+		}
+		if err == nil {
+			err = failed
+		}
 		var config *registration.ConfigError
 		switch {
-		case err == nil:
-			return types, nil
-		case first == nil:
-			first = err
-		}
-		if !errors.Is(err, ErrUnknown) && !errors.As(err, &config) {
-			return nil, first
+		case errors.Is(failed, ErrUnknown):
+		case !errors.As(failed, &config):
+			return nil, nil, err
+		case hidden == nil:
+			hidden = config
 		}
 	}
-	if first == nil {
-		first = ErrUnknown
+	if err == nil {
+		err = ErrUnknown
 	}
-	return nil, first
+	return nil, nil, err
 }
