@@ -111,6 +111,11 @@ func (r *Removal) lines() []string {
 	for _, l := range r.Left {
 		lines = append(lines, fmt.Sprintf("left: %s: %s", l.What, joinNext(l.Reason, l.Next)))
 	}
+	for _, d := range r.Detected {
+		if d.What == DetectedRights {
+			lines = append(lines, fmt.Sprintf("%s: %s (%s)", d.What, d.Value, d.Why))
+		}
+	}
 	for _, what := range r.Removed {
 		lines = append(lines, "removed: "+what)
 	}

@@ -168,6 +168,9 @@ type WriteForeseer interface {
 	ForeseeWrites(ctx context.Context, changes []Change) (int, error)
 }
 
+// DetectedRights is the Detection.What of what this account may not look at: there is one only where it lacks a right.
+const DetectedRights = "rights"
+
 // Detection is one thing that was found out about the cluster, and why it is believed.
 type Detection struct {
 	What  string `json:"what"`

@@ -173,8 +173,15 @@ func TestRights(t *testing.T) {
 
 	remove := into[rbacv1.Role](t, os.find(t, "Role", outside+"delete"))
 	assert.Equal(t, []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "update", "delete"}, ResourceNames: []string{"team-a.my-c4c.system", "team-a.my-c4c.system.params"}},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "delete"}, ResourceNames: []string{"team-a.my-c4c.system", "team-a.my-c4c.system.params"}},
 	}, remove.Rules)
+	assert.Equal(t, []rbacv1.PolicyRule{ // where something is registered is all that it looks for
+		{APIGroups: []string{"applicationconnector.kyma-project.io"}, Resources: []string{"applications"}, Verbs: []string{"get", "update", "delete"}, ResourceNames: []string{"shop"}},
+		{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"get"}, ResourceNames: []string{"application-registry-external-api"}},
+	}, into[rbacv1.ClusterRole](t, os.find(t, "ClusterRole", outside+"delete")).Rules)
+	assert.Equal(t, []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}, ResourceNames: []string{"my-c4c-state"}},
+	}, into[rbacv1.Role](t, os.find(t, "Role", "my-c4c-test")).Rules)
 
 	prepare := into[rbacv1.Role](t, os.find(t, "Role", "my-c4c-prepare"))
 	assert.Equal(t, []rbacv1.PolicyRule{
@@ -249,7 +256,7 @@ func TestTriggersAreSubscriptions(t *testing.T) {
 				assert.NotContains(t, rules, triggers, "%s: %s", name, job)
 			}
 			names := fmt.Sprint(rules)
-			assert.Equal(t, !strings.Contains(name, "today"), strings.Contains(names, "-event-service"), "%s: %s", name, job)
+			assert.Equal(t, !strings.Contains(name, "today") && job != "delete", strings.Contains(names, "-event-service"), "%s: %s", name, job)
 		}
 	}
 }

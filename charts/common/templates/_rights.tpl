@@ -12,6 +12,8 @@ A dict: c, job, remove, hook (the event whose hooks these are; empty for objects
 {{- $gone := eq .job "delete" -}}
 {{- $looks := eq .job "test" -}}
 {{- if $looks -}}{{- $write = "[get]" -}}{{- end -}}
+{{- /* Nothing is left of a Secret that is removed. */ -}}
+{{- $secrets := ternary "[get, delete]" $write $gone -}}
 {{- $annotations := "" -}}
 {{- $bindings := "" -}}
 {{- if .hook -}}
@@ -40,19 +42,21 @@ rules:
     resources: {{ ternary "[configmaps]" "[configmaps, secrets]" $gone }}
     verbs: [create]
   {{- end }}
+  {{- if not $looks }}
   - apiGroups: [""]
     resources: [configmaps]
     resourceNames: [{{ include "common.name" (list $c "status") }}]
-    verbs: {{ ternary "[get, update, delete]" (ternary "[get]" "[get, update]" $looks) $gone }}
+    verbs: {{ ternary "[get, update, delete]" "[get, update]" $gone }}
+  {{- end }}
   - apiGroups: [""]
     resources: [secrets]
     resourceNames: [{{ include "common.name" (list $c "state") }}]
-    verbs: {{ ternary "[get, update, delete]" (ternary "[get]" "[get, update]" $looks) $gone }}
+    verbs: {{ ternary $secrets (ternary "[get]" "[get, update]" $looks) $gone }}
   {{- if $gone }}
   - apiGroups: [""]
     resources: [secrets]
     resourceNames: [{{ include "common.name" (list $c "generated") }}]
-    verbs: [get, delete]
+    verbs: {{ $secrets }}
   {{- end }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -81,7 +85,7 @@ rules:
   - apiGroups: [""]
     resources: [secrets]
     resourceNames: {{ include "common.secretNames" $c }}
-    verbs: {{ $write }}
+    verbs: {{ $secrets }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -110,7 +114,7 @@ rules:
     resources: [applications]
     resourceNames: [{{ $application | quote }}]
     verbs: {{ $write }}
-  {{- include "common.detection" $c | nindent 2 }}
+  {{- include "common.detection" (list $c $gone) | nindent 2 }}
   {{- if or (and $looks (or $c.definition.events $c.definition.webhooks)) (and (not $gone) (include "common.followsSubscriptions" $c)) }}
   {{- include "common.subscribers" $c | nindent 2 }}
   {{- end }}
@@ -126,12 +130,18 @@ subjects:
   - {{ $subject }}
 {{- end -}}
 
-{{/* Looking at what Kyma there is. Without these the Job knows less, but works. Where credentials belong the chart says. */}}
+{{/*
+Looking at what Kyma there is. Without these the Job knows less, but works. Where credentials belong the chart says. Arguments:
+context, whether it is only about where something is registered.
+*/}}
 {{- define "common.detection" -}}
+{{- $backend := index . 1 -}}
+{{- with index . 0 -}}
 - apiGroups: [""]
   resources: [services]
   resourceNames:
     - application-registry-external-api
+    {{- if not $backend }}
     - central-application-gateway
     - eventing-publisher-proxy
     - eventing-event-publisher-proxy
@@ -142,11 +152,15 @@ subjects:
     - {{ printf "%s-event-service-external-api" $application | quote }}
     - event-publish-service
     {{- end }}
+    {{- end }}
   verbs: [get]
+{{- if not $backend }}
 - apiGroups: [operator.kyma-project.io]
   resources: [eventings]
   resourceNames: [eventing]
   verbs: [get]
+{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/*

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
+	"github.com/kyma-connectors/kyma-connectors/pkg/kyma/kube"
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
 	"github.com/kyma-connectors/kyma-connectors/pkg/subscription"
 )
@@ -98,11 +99,14 @@ func (j *job) converge(ctx context.Context, failOn registration.FailOn, verifica
 		survey = registration.StartSurvey(ctx, options, http, j.log)
 		defer survey.Stop()
 	}
-	kyma, err := j.connect(ctx, application)
+	kyma, err := j.connect(ctx, application, false)
 	if err != nil {
 		return err
 	}
-	status := j.lookAtStatus(ctx, kyma.client)
+	var status <-chan kube.Known
+	if !options.DryRun && !options.Verify {
+		status = j.lookAtStatus(ctx, kyma.client)
+	}
 	options.Detected, options.SubscriptionVersion = kyma.found.Findings, kyma.found.SubscribeBy
 	options.GatewayMissing, options.GatewayExpected = kyma.found.GatewayMissing, kyma.found.GatewayExpected
 	options.EventPrefix, options.PrefixedTypes = kyma.found.EventPrefix, kyma.found.PrefixedTypes()

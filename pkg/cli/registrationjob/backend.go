@@ -26,14 +26,14 @@ type ownedRegistry struct {
 	*appregistry.Catalog
 	*application.Owner
 
-	seen bool // it is known who manages the Application
+	unseen error // why it is not known who manages the Application
 }
 
 // List implements registration.Catalog. The registry does not tell who manages the Application: the cluster does.
 func (o *ownedRegistry) List(ctx context.Context) ([]registration.Registered, error) {
 	var refused error
 	var looking sync.WaitGroup
-	looking.Go(func() { o.seen, refused = o.Refuse(ctx) })
+	looking.Go(func() { o.unseen, refused = o.Refuse(ctx) })
 	services, err := o.Catalog.List(ctx)
 	looking.Wait()
 	if refused != nil {
@@ -45,8 +45,8 @@ func (o *ownedRegistry) List(ctx context.Context) ([]registration.Registered, er
 // Notes implements registration.Noter.
 func (o *ownedRegistry) Notes(ctx context.Context, registered []registration.Service) (all []string, each map[string]string) {
 	all, each = o.Catalog.Notes(ctx, registered)
-	if !o.seen {
-		all = append(all, "whether Compass manages the Application, and would undo what is registered, is not known: this account may not read it")
+	if o.unseen != nil {
+		all = append(all, "whether Compass manages the Application, and would undo what is registered, is not known: "+o.unseen.Error())
 	}
 	return all, each
 }
@@ -80,8 +80,8 @@ func (j *job) newKube() (*kube.Client, error) {
 }
 
 // connect finds out where to register and connects to it. A registry whose address is given works without a
-// cluster, as long as nothing else is asked of it.
-func (j *job) connect(ctx context.Context, name string) (*kyma, error) {
+// cluster, as long as nothing else is asked of it. For a removal, only what that needs is looked at.
+func (j *job) connect(ctx context.Context, name string, removal bool) (*kyma, error) {
 	out := &kyma{}
 	var cluster detect.Cluster
 	client, err := j.newKube()
@@ -97,7 +97,7 @@ func (j *job) connect(ctx context.Context, name string) (*kyma, error) {
 	out.found, err = detect.Run(ctx, cluster, detect.Options{
 		Application: name, Backend: j.backend, RegistryURL: j.registryURL, CredentialsNamespace: j.credentialsNamespace,
 		GatewayURL: j.gatewayURL, PublishURL: j.publishURL, Subscriptions: j.subscriptionVersion, EventPrefix: j.eventPrefix,
-		HTTP: j.newClusterHTTP(),
+		Removal: removal, HTTP: j.newClusterHTTP(),
 	})
 	if err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ func (j *job) delete(ctx context.Context, keepGenerated bool) error {
 		removal.Failed("services", err)
 	} else {
 		removal.Application = application
-		kyma, err := j.connect(ctx, application)
+		kyma, err := j.connect(ctx, application, true)
 		if err != nil {
 			removal.Failed("services of Application "+application, err)
 		} else {

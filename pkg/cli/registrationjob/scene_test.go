@@ -41,6 +41,7 @@ type stage struct {
 	made   int                         // webhooks so far
 	writes []string                    // what changed something, anywhere
 	victim *victim
+	rights *rights // of the next runs; nil for all
 }
 
 // hook is a webhook at the system.
@@ -78,7 +79,14 @@ func setStage(t *testing.T, backend, definition string, params map[string]string
 	s.kyma, err = simulator.NewKyma(simulator.KymaOptions{Generation: generation, Namespaces: []string{"shop"}, SystemClient: toSystem})
 	require.NoError(t, err)
 	t.Cleanup(s.kyma.Close)
-	api := httptest.NewServer(s.gate(s.kyma.KubeAPI()))
+	api := httptest.NewServer(s.gate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		refused := s.rights.refuses(w, r)
+		s.mu.Unlock()
+		if !refused {
+			s.kyma.KubeAPI().ServeHTTP(w, r)
+		}
+	})))
 	t.Cleanup(api.Close)
 	s.args = []string{
 		"--connector", s.path("connector.yaml"), "--params", s.path("params.yaml"), "--kubeconfig", s.path("kubeconfig"), "--instance", "shop/ten", "--namespace", "shop",

@@ -39,16 +39,16 @@ func NewOwner(client *kube.Client, name string) *Owner { return &Owner{client: c
 func (o *Owner) Writes() int { return o.client.Writes() }
 
 // Refuse looks at the Application where another Catalog fills it, and returns an error where somebody else manages it,
-// as a Catalog of this package does. known says whether that could be found out; one that does not exist is nobody's.
-func (o *Owner) Refuse(ctx context.Context) (known bool, err error) {
+// as a Catalog of this package does. unseen says why that could not be found out; one that does not exist is nobody's.
+func (o *Owner) Refuse(ctx context.Context) (unseen, err error) {
 	object, err := o.client.Get(ctx, kube.Application(o.name))
 	switch {
 	case kube.IsNotFound(err):
-		return true, nil
+		return nil, nil
 	case err != nil:
-		return false, nil
+		return err, nil
 	}
-	return true, refuseManaged(o.name, object)
+	return nil, refuseManaged(o.name, object)
 }
 
 // refuseManaged is the error for an Application that somebody else manages.

@@ -17,35 +17,36 @@ type ahead struct {
 
 	mu      sync.Mutex
 	answers map[string]func() (any, error)
-	refused map[string]struct{} // objects that somebody wanted to see and this account may not
+	refused map[string]string // objects that somebody wanted to see and this account may not, with what to do
 }
 
 // lookAhead asks for everything that a detection needs in any case.
 func lookAhead(ctx context.Context, cluster Cluster, o Options) *ahead {
-	a := &ahead{Cluster: cluster, answers: map[string]func() (any, error){}, refused: map[string]struct{}{}}
-	var versions []string
-	if o.Subscriptions == "" {
-		versions = append(versions, eventingGroup)
-	}
-	if o.PublishURL == "" {
-		versions = append(versions, knativeGroup)
-	}
-	for _, group := range versions {
-		a.ask("versions "+group, func() (any, error) { return cluster.Versions(ctx, group) })
-	}
-	var groups []string
+	a := &ahead{Cluster: cluster, answers: map[string]func() (any, error){}, refused: map[string]string{}}
+	var versions, groups []string
 	var refs []kube.Ref
-	if o.GatewayURL == "" {
-		refs = append(refs, service(systemNamespace, applicationGateway))
-	}
 	if (o.Backend == "" || o.Backend == Auto) && o.RegistryURL == "" {
 		groups = append(groups, applicationGroup, operatorGroup)
 	}
 	if o.Backend != ApplicationRegistry && o.RegistryURL == "" && o.CredentialsNamespace == "" {
 		refs = append(refs, gatewayDeployment())
 	}
-	if o.PublishURL == "" || o.EventPrefix == "" {
-		refs = append(refs, eventingModule())
+	if !o.Removal {
+		if o.Subscriptions == "" {
+			versions = append(versions, eventingGroup)
+		}
+		if o.PublishURL == "" {
+			versions = append(versions, knativeGroup)
+		}
+		if o.GatewayURL == "" {
+			refs = append(refs, service(systemNamespace, applicationGateway))
+		}
+		if o.PublishURL == "" || o.EventPrefix == "" {
+			refs = append(refs, eventingModule())
+		}
+	}
+	for _, group := range versions {
+		a.ask("versions "+group, func() (any, error) { return cluster.Versions(ctx, group) })
 	}
 	for _, group := range groups {
 		a.ask("resources "+group, func() (any, error) { return cluster.Resources(ctx, group, "v1alpha1") })
@@ -89,16 +90,20 @@ func (a *ahead) Get(ctx context.Context, ref kube.Ref) (*unstructured.Unstructur
 	if kube.IsForbidden(err) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.refused[ref.String()] = struct{}{}
+		a.refused[ref.String()] = next(err)
 	}
 	return object, err
 }
 
-// notAllowed names what this account may not see, in an order that does not change.
-func (a *ahead) notAllowed() []string {
+// notAllowed names what this account may not see, in an order that does not change, and says what to do about the first.
+func (a *ahead) notAllowed() (list []string, next string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Sorted(maps.Keys(a.refused))
+	list = slices.Sorted(maps.Keys(a.refused))
+	if len(list) > 0 {
+		next = a.refused[list[0]]
+	}
+	return list, next
 }
 
 // Versions implements Cluster.

@@ -75,6 +75,8 @@ type Options struct {
 	Subscriptions string
 	// EventPrefix is what prefixed event types begin with.
 	EventPrefix string
+	// Removal looks only for what has to be known for removing: the backend, and the namespace of the credentials.
+	Removal bool
 	// HTTP asks the registry for its health; nil means a client with defaults.
 	HTTP *httpclient.Client
 }
@@ -164,6 +166,13 @@ func Run(ctx context.Context, cluster Cluster, options Options) (*Result, error)
 		d.given()
 		return d.result, nil
 	}
+	if options.Removal {
+		if d.result.Backend == Application {
+			d.credentialsNamespace(ctx)
+		}
+		d.rights(ahead)
+		return d.result, nil
+	}
 	if d.result.Backend != None {
 		d.gateway(ctx)
 	}
@@ -176,10 +185,15 @@ func Run(ctx context.Context, cluster Cluster, options Options) (*Result, error)
 	d.eventPrefix()
 	d.publish(ctx)
 	d.subscribeBy(ctx)
-	if list := ahead.notAllowed(); len(list) > 0 {
-		d.found("rights", "incomplete", "this account may not get %s, so that what stands above had to be found out without", strings.Join(list, ", "))
-	}
+	d.rights(ahead)
 	return d.result, nil
+}
+
+// rights says what this account may not look at.
+func (d *detector) rights(ahead *ahead) {
+	if list, next := ahead.notAllowed(); len(list) > 0 {
+		d.found(registration.DetectedRights, "incomplete", "this account may not get %s, so that what stands above had to be found out without; next: %s", strings.Join(list, ", "), next)
+	}
 }
 
 func (d *detector) found(what, value, why string, args ...any) {
@@ -575,6 +589,15 @@ func eventingModule() kube.Ref {
 
 func service(namespace, name string) kube.Ref {
 	return kube.Ref{Resource: schema.GroupVersionResource{Version: "v1", Resource: "services"}, Namespace: namespace, Name: name}
+}
+
+// next is an error's advice.
+func next(err error) string {
+	var config *registration.ConfigError
+	if errors.As(err, &config) {
+		return config.Next
+	}
+	return ""
 }
 
 // short is an error without its advice: the finding stands without it.

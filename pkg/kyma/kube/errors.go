@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -96,7 +97,7 @@ func explain(err error, verb string, ref Ref) error {
 	case apierrors.IsForbidden(err):
 		return &registration.ConfigError{
 			What: fmt.Sprintf("this account may not %s %s", verb, ref),
-			Next: fmt.Sprintf("allow the verb %s on %s to the service account (kubectl auth can-i %s %s%s shows it)", verb, resourceGroup(ref), verb, resourceGroup(ref), namespaceFlag(ref)),
+			Next: allow(verb, ref, status.Status().Message),
 			Err:  reason{text: "forbidden (403)", err: err},
 		}
 	case IsNotServed(err):
@@ -133,6 +134,26 @@ func noStatus(err error) error {
 		return errors.New("the connection to the cluster broke")
 	}
 	return errors.New("the cluster's answer is not understood")
+}
+
+// whoIsRefused finds the user in the API server's words.
+var whoIsRefused = regexp.MustCompile(`User "([^"]+)" cannot `)
+
+// allow says what to allow, to whom, and how to see that it is.
+func allow(verb string, ref Ref, said string) string {
+	who, as := "this account", ""
+	if found := whoIsRefused.FindStringSubmatch(said); found != nil {
+		user := quote(found[1])
+		who, as = "the user "+user, " --as "+user
+		if account, is := strings.CutPrefix(user, "system:serviceaccount:"); is {
+			who = "the service account " + strings.Replace(account, ":", "/", 1)
+		}
+	}
+	object := resourceGroup(ref)
+	if ref.Name != "" && verb != "create" {
+		object += "/" + ref.Name
+	}
+	return fmt.Sprintf("allow the verb %s on %s to %s (kubectl auth can-i %s %s%s%s shows it)", verb, resourceGroup(ref), who, verb, object, namespaceFlag(ref), as)
 }
 
 func resourceGroup(ref Ref) string {

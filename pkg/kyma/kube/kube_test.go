@@ -50,9 +50,14 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		retry     bool
 	}{
 		"forbidden": {kubetest.Status(403, "Forbidden", `secrets "x" is forbidden: User "system:serviceaccount:a:b" cannot get`), kube.Secret("kyma-system", "x"),
-			[]string{"may not get secrets kyma-system/x", "allow the verb get on secrets", "kubectl auth can-i get secrets -n kyma-system"}, true, false},
+			[]string{
+				"may not get secrets kyma-system/x", "allow the verb get on secrets to the service account a/b",
+				"kubectl auth can-i get secrets/x -n kyma-system --as system:serviceaccount:a:b shows it",
+			}, true, false},
+		"forbidden to somebody": {kubetest.Status(403, "Forbidden", `applications "shop" is forbidden: User "jo@example.com" cannot get`), shop,
+			[]string{"allow the verb get on applications.applicationconnector.kyma-project.io to the user jo@example.com", "--as jo@example.com shows it"}, true, false},
 		"forbidden in the cluster": {kubetest.Status(403, "Forbidden", "no"), shop,
-			[]string{"may not get applications shop", "can-i get applications.applicationconnector.kyma-project.io shows"}, true, false},
+			[]string{"may not get applications shop", "to this account", "can-i get applications.applicationconnector.kyma-project.io/shop shows"}, true, false},
 		"unauthorized":       {kubetest.Status(401, "Unauthorized", "Unauthorized"), shop, []string{"does not accept this account's credentials", "renew the token"}, true, false},
 		"invalid":            {kubetest.Status(422, "Invalid", "spec.services[0].id: Required value"), shop, []string{"refuses to get applications shop", "spec.services[0].id"}, true, false},
 		"invalid secret":     {kubetest.Status(422, "Invalid", "data[a]: Invalid value: hunter2"), kube.Secret("a", "b"), []string{"unprocessable entity (422)"}, true, false},
