@@ -38,3 +38,13 @@ func (b Backoff) Wait(failures int, err *PublishError) time.Duration {
 	}
 	return max(wait, min(err.RetryAfter, maxRetryAfter))
 }
+
+// rest is the wait between two publications that find out whether a sink is back that fails as a whole. It says nothing about
+// an event, and does not grow beyond maxRest (Full, where the sink has no space), unless the sink asks for more.
+func (b Backoff) rest(failures int, err *PublishError) time.Duration {
+	if err.Reason == ReasonFull {
+		return b.Wait(1, err)
+	}
+	b.Base, b.Max = min(b.Base, maxRest), min(b.Max, maxRest)
+	return b.Wait(failures, err)
+}

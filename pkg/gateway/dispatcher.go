@@ -148,7 +148,11 @@ func (d *Dispatcher) judge(item *Item, err *PublishError) Settlement {
 	}
 	age := d.now().Sub(item.Record.Delivery.Received)
 	if !err.Permanent && item.Tries < d.options.MaxTries && age < d.options.MaxAge {
-		return Settlement{Retry: max(d.options.Backoff.Wait(item.Failures, err), time.Millisecond)}
+		wait := d.options.Backoff.Wait
+		if d.gate.Shut() { // which keeps everything from the sink: that this event waits longer would help nobody
+			wait = d.options.Backoff.rest
+		}
+		return Settlement{Retry: max(wait(item.Failures, err), time.Millisecond)}
 	}
 	entry, route := item.Entry(), item.Record.Delivery.Route
 	d.metrics.deadLettered(route, err.Reason)

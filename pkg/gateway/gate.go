@@ -7,7 +7,9 @@ import (
 )
 
 // Gate is a circuit breaker in front of a sink. It shuts when the sink failed several times in a row, or
-// asked to be left alone; then one publication at a time finds out whether the sink is back.
+// asked to be left alone; then one publication at a time finds out whether the sink is back. However long that takes, the
+// next one does not wait for more than a few seconds, or what the sink asked for: a single publication hurts nobody, and
+// nothing is taken until one has succeeded.
 type Gate struct {
 	threshold int // failures in a row that shut it
 	backoff   Backoff
@@ -22,6 +24,9 @@ type Gate struct {
 	successes uint64
 	changed   chan struct{} // closed and replaced at every change
 }
+
+// maxRest is the longest time between two publications that find out whether a sink is back, unless it asks for more.
+const maxRest = 5 * time.Second
 
 // Pass is the right to publish once.
 type Pass struct {
@@ -117,7 +122,7 @@ func (g *Gate) Report(pass Pass, err *PublishError) {
 	}
 	g.shut = true
 	g.shuttings++
-	g.until = g.now().Add(g.backoff.Wait(max(1, g.failures-g.threshold+1), err))
+	g.until = g.now().Add(g.backoff.rest(max(1, g.failures-g.threshold+1), err))
 	g.notify()
 }
 

@@ -113,6 +113,37 @@ func TestGate(t *testing.T) {
 	assert.True(t, g.Shut(), "a full sink is left alone at once")
 }
 
+// TestAGateFindsOutSoonThatItsSinkIsBack: however long it was away.
+func TestAGateFindsOutSoonThatItsSinkIsBack(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		err      *PublishError
+		min, max time.Duration
+	}{
+		{"down", away(), 0, 5 * time.Second},
+		{"no space", &PublishError{Reason: ReasonFull}, 15 * time.Second, 30 * time.Second},
+		{"asks for more", &PublishError{Reason: ReasonThrottled, RetryAfter: time.Minute}, time.Minute, time.Minute},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			now := time.Unix(1_700_000_000, 0)
+			g := NewGate(1, DefaultBackoff())
+			g.now = func() time.Time { return now }
+			for range 1000 {
+				pass, ok, _ := g.TryEnter()
+				require.True(t, ok)
+				g.Report(pass, tt.err)
+				_, _, wait := g.TryEnter()
+				assert.GreaterOrEqual(t, wait, tt.min)
+				assert.LessOrEqual(t, wait, tt.max)
+				now = now.Add(wait)
+			}
+		})
+	}
+}
+
 func TestAnEventThatTheSinkRefusesForeverDoesNotShutTheGate(t *testing.T) {
 	t.Parallel()
 	g := NewGate(2, DefaultBackoff())
@@ -213,6 +244,31 @@ func TestDispatcherGivesUpAfterTheAge(t *testing.T) {
 		assert.Greater(t, last.Failure.Attempts, 20, "a sink that takes nothing does not use up an event's own tries")
 		cancel()
 		synctest.Wait()
+	})
+}
+
+// TestAnEventThatWaitsAloneIsPublishedSoonAfterTheSinkIsBack: after hours, too, it waits as long as the gate does.
+func TestAnEventThatWaitsAloneIsPublishedSoonAfterTheSinkIsBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := &queue{items: make(chan *Item, 1)}
+		start := time.Now()
+		back := start.Add(10 * time.Hour)
+		published := make(chan time.Time, 1)
+		d := newTestDispatcher(q, sinkFunc(func(context.Context, event.Event) error {
+			if time.Now().Before(back) {
+				return away()
+			}
+			published <- time.Now()
+			return nil
+		}), DispatcherOptions{})
+		q.items <- item("a", start)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { _ = d.Run(ctx); close(done) }()
+		assert.LessOrEqual(t, (<-published).Sub(back), 10*time.Second, "its own wait, and the gate's")
+		cancel()
+		<-done
 	})
 }
 

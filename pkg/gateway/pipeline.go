@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/event"
@@ -383,6 +384,9 @@ func (p *Pipeline) append(ctx context.Context, route *Route, record *Record) Ans
 	return answer
 }
 
+// retrySpread, in seconds, keeps senders that were refused together from coming again together.
+const retrySpread = 2
+
 // notTaken is the answer where the buffer did not take the delivery.
 func (p *Pipeline) notTaken(err error) Answer {
 	var refused *PublishError
@@ -401,7 +405,7 @@ func (p *Pipeline) notTaken(err error) Answer {
 	}
 	return Answer{
 		Outcome:    Unavailable,
-		RetryAfter: max(away.RetryAfter, time.Second),
+		RetryAfter: max(away.RetryAfter, time.Second) + time.Duration(rand.IntN(retrySpread+1))*time.Second,
 		Error:      fmt.Sprintf("events cannot be taken at the moment (%s): try again later", away.Reason),
 	}
 }

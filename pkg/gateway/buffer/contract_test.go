@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -456,15 +457,58 @@ func TestDirectLetsRepetitionsShareTheFirstOnesFate(t *testing.T) {
 
 func TestDirectLeavesABrokenSinkAlone(t *testing.T) {
 	t.Parallel()
-	sink := &gatewaytest.Sink{PublishFunc: func(context.Context, event.Event) error {
-		return &gateway.PublishError{Reason: gateway.ReasonConnection, Detail: "refused"}
-	}}
-	slow := gateway.Backoff{Base: time.Hour, Max: time.Hour, Full: time.Hour}
-	b := buffer.NewDirect(buffer.DirectOptions{Sink: sink, Gate: gateway.NewGate(3, slow), Backoff: fast()})
-	for n := range 20 {
-		_, err := b.Append(context.Background(), record(fmt.Sprint(n)))
-		var away *gateway.UnavailableError
-		require.ErrorAs(t, err, &away)
+	synctest.Test(t, func(t *testing.T) {
+		sink := &gatewaytest.Sink{PublishFunc: func(context.Context, event.Event) error {
+			return &gateway.PublishError{Reason: gateway.ReasonConnection, Detail: "refused"}
+		}}
+		b := buffer.NewDirect(buffer.DirectOptions{Sink: sink, Gate: gateway.NewGate(3, gateway.DefaultBackoff()), Backoff: fast()})
+		for n := range 20 {
+			_, err := b.Append(context.Background(), record(fmt.Sprint(n)))
+			var away *gateway.UnavailableError
+			require.ErrorAs(t, err, &away)
+		}
+		assert.Equal(t, 3, sink.Tried(), "after the gate shut, senders are told at once")
+	})
+}
+
+// TestDirectTakesEventsSoonAfterTheSinkIsBack: senders that come twice a second, as in the end-to-end tests, and one that
+// comes when it is told to.
+func TestDirectTakesEventsSoonAfterTheSinkIsBack(t *testing.T) {
+	t.Parallel()
+	for _, outage := range []time.Duration{15 * time.Second, 20 * time.Minute} {
+		t.Run(outage.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				back := time.Now().Add(outage)
+				sink := &gatewaytest.Sink{PublishFunc: func(context.Context, event.Event) error {
+					if time.Now().Before(back) {
+						return &gateway.PublishError{Reason: gateway.ReasonConnection, Detail: "refused"}
+					}
+					return nil
+				}}
+				b := buffer.NewDirect(buffer.DirectOptions{Sink: sink, Gate: gateway.NewGate(5, gateway.DefaultBackoff())})
+				var senders sync.WaitGroup
+				for n := range 8 {
+					senders.Go(func() {
+						for {
+							_, err := b.Append(context.Background(), record(fmt.Sprint(n)))
+							if err == nil {
+								break
+							}
+							var away *gateway.UnavailableError
+							require.ErrorAs(t, err, &away)
+							assert.LessOrEqual(t, away.RetryAfter, 5*time.Second)
+							wait := 500 * time.Millisecond
+							if n == 0 {
+								wait = max(away.RetryAfter, time.Second)
+							}
+							time.Sleep(wait)
+						}
+						assert.LessOrEqual(t, time.Since(back), 6*time.Second, "sender %d", n)
+					})
+				}
+				senders.Wait()
+			})
+		})
 	}
-	assert.Equal(t, 3, sink.Tried(), "after the gate shut, senders are told at once")
 }
