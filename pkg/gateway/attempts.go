@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// sender is a client of a route.
+type sender struct{ route, client string }
+
 // attempts limits failed proofs of identity per client and delivery: a few at once, then one every so
 // often. Its memory is bounded; the client that has been quiet longest is forgotten first.
 type attempts struct {
@@ -15,23 +18,23 @@ type attempts struct {
 	max    int
 	now    func() time.Time
 	mu     sync.Mutex
-	known  map[string]*list.Element
+	known  map[sender]*list.Element
 	recent *list.List   // of *attempt, the latest first
 	number atomic.Int64 // of known; most of the time nobody failed, and there is nothing to look up
 }
 
 type attempt struct {
-	key    string
+	key    sender
 	failed float64 // how many count against the client
 	at     time.Time
 }
 
 func newAttempts(now func() time.Time) *attempts {
-	return &attempts{burst: 20, every: 5 * time.Second, max: 8192, now: now, known: map[string]*list.Element{}, recent: list.New()}
+	return &attempts{burst: 20, every: 5 * time.Second, max: 8192, now: now, known: map[sender]*list.Element{}, recent: list.New()}
 }
 
 // wait is how long the client has to wait before it may try again; 0 means that it may.
-func (a *attempts) wait(key string) time.Duration {
+func (a *attempts) wait(key sender) time.Duration {
 	if a.number.Load() == 0 {
 		return 0
 	}
@@ -51,7 +54,7 @@ func (a *attempts) left(c *attempt) float64 {
 	return max(0, c.failed-a.now().Sub(c.at).Seconds()/a.every.Seconds())
 }
 
-func (a *attempts) failed(key string) {
+func (a *attempts) failed(key sender) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	defer func() { a.number.Store(int64(len(a.known))) }()
@@ -71,7 +74,7 @@ func (a *attempts) failed(key string) {
 }
 
 // succeeded forgives: whoever corrects a password is not locked out for the time before.
-func (a *attempts) succeeded(key string) {
+func (a *attempts) succeeded(key sender) {
 	if a.number.Load() == 0 {
 		return
 	}

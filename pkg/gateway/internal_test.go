@@ -28,11 +28,11 @@ func TestAttemptsForgetTheLongestQuiet(t *testing.T) {
 	a := newAttempts(func() time.Time { return now })
 	a.max = 3
 	for n := range 100 {
-		a.failed(fmt.Sprint("client-", n))
+		a.failed(sender{"webhook", fmt.Sprint("client-", n)})
 	}
 	assert.Len(t, a.known, 3)
 	assert.Equal(t, 3, a.recent.Len())
-	assert.Contains(t, a.known, "client-99")
+	assert.Contains(t, a.known, sender{"webhook", "client-99"})
 }
 
 func TestBackoff(t *testing.T) {

@@ -319,30 +319,29 @@ func (p *Pipeline) Verify(ctx context.Context, route *Route, d *Delivery) (Answe
 func (p *Pipeline) verify(ctx context.Context, route *Route, v Verifier, d *Delivery) (Answer, bool) {
 	ctx, span := p.tracer.Start(ctx, "verify", tracing.Internal)
 	defer span.End()
-	client := route.Name + " " + d.Client
+	client := sender{route.Name, d.Client}
 	if wait := p.attempts.wait(client); wait > 0 {
 		p.metrics.refused(route.Name, "limited")
 		span.Fail("limited")
 		return Answer{Outcome: Limited, RetryAfter: wait, Error: "too many failed attempts: correct the credentials or the signing key, then try again later"}, false
 	}
 	err := v.Verify(ctx, d)
-	var refusal *Refusal
-	switch {
-	case err == nil:
+	if err == nil {
 		p.attempts.succeeded(client)
 		return Answer{}, true
-	case errors.As(err, &refusal):
+	}
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
 		p.attempts.failed(client)
 		p.metrics.refused(route.Name, refusal.Reason)
 		span.Fail(refusal.Reason)
 		return Answer{Outcome: Refused, Challenge: refusal.Challenge, Error: refusal.Error()}, false
-	default:
-		span.Fail("unavailable")
-		if skipped, ok := p.notes.allow(p.now()); ok {
-			p.logger.Error("deliveries cannot be verified", "route", route.Name, "error", err.Error(), "skipped", skipped)
-		}
-		return Answer{Outcome: Unavailable, RetryAfter: 10 * time.Second, Error: "the delivery cannot be verified at the moment"}, false
 	}
+	span.Fail("unavailable")
+	if skipped, ok := p.notes.allow(p.now()); ok {
+		p.logger.Error("deliveries cannot be verified", "route", route.Name, "error", err.Error(), "skipped", skipped)
+	}
+	return Answer{Outcome: Unavailable, RetryAfter: 10 * time.Second, Error: "the delivery cannot be verified at the moment"}, false
 }
 
 func (p *Pipeline) append(ctx context.Context, route *Route, record *Record) Answer {

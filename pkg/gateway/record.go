@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -103,18 +102,20 @@ func (e *encoder) texts(s []string) {
 
 func (e *encoder) lists(m map[string][]string) {
 	e.number(int64(len(m)))
-	for _, name := range sorted(m) {
+	var room [16]string
+	for _, name := range appendSorted(room[:0], m) {
 		e.text(name)
 		e.texts(m[name])
 	}
 }
 
-// sorted are a map's keys in their order; most maps have none.
-func sorted[V any](m map[string]V) []string {
-	if len(m) == 0 {
-		return nil
+// appendSorted appends a map's keys in their order. Most maps have few, for which the caller has room.
+func appendSorted[V any](dst []string, m map[string]V) []string {
+	for name := range m {
+		dst = append(dst, name)
 	}
-	return slices.Sorted(maps.Keys(m))
+	slices.Sort(dst)
+	return dst
 }
 
 // moment keeps the sender's own zone. The zero time is empty.
@@ -135,7 +136,8 @@ func (e *encoder) entry(entry *Entry) {
 	e.moment(v.Time)
 	e.payload(v.Data)
 	e.number(int64(len(v.Extensions)))
-	for _, name := range sorted(v.Extensions) {
+	var room [8]string
+	for _, name := range appendSorted(room[:0], v.Extensions) {
 		e.text(name)
 		e.text(v.Extensions[name])
 	}

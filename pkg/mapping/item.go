@@ -18,9 +18,14 @@ import (
 // items are the items of a delivery, as they are found.
 type items struct {
 	all     []Item
-	byID    map[string]int // the first item with an event of that source and id
+	byID    map[identity]int // the first item with an event of that source and id; nil until somebody asks
 	tooMany bool
 }
+
+// identity is what tells events of one delivery apart.
+type identity struct{ source, id string }
+
+func identityOf(item Item) identity { return identity{item.Event.Source, item.Event.ID} }
 
 // add takes one more item. An event whose id another one of the same delivery has is a repetition, or the id
 // does not identify the event.
@@ -29,15 +34,28 @@ func (i *items) add(item Item) {
 		i.tooMany = true
 		return
 	}
-	if item.Outcome == Accepted {
-		key := item.Event.Source + "\x00" + item.Event.ID // neither has control characters
-		if first, seen := i.byID[key]; seen {
+	if item.Outcome == Accepted && len(i.all) > 0 { // most deliveries have one item, which needs no map
+		known := i.known()
+		if first, seen := known[identityOf(item)]; seen {
 			item = repeated(item, first, i.all[first])
 		} else {
-			i.byID[key] = len(i.all)
+			known[identityOf(item)] = len(i.all)
 		}
 	}
 	i.all = append(i.all, item)
+}
+
+// known is where the events so far are.
+func (i *items) known() map[identity]int {
+	if i.byID == nil {
+		i.byID = map[identity]int{}
+		for n, item := range i.all {
+			if item.Outcome == Accepted {
+				i.byID[identityOf(item)] = n
+			}
+		}
+	}
+	return i.byID
 }
 
 func repeated(item Item, index int, first Item) Item {

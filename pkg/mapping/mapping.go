@@ -213,7 +213,7 @@ func (m *Mapper) Map(d Delivery) Result {
 	if err != nil {
 		return whole(Malformed, err.Error())
 	}
-	items := &items{byID: map[string]int{}}
+	items := &items{}
 	if m.delivery.HTTP != nil && slices.Contains(m.delivery.HTTP.Accepts, "cloudevents") && mediaType(d.Header) == batch {
 		return m.batch(in, items)
 	}

@@ -110,13 +110,14 @@ func ordered(r *gateway.Record) bool {
 func worst(errs []error) error {
 	var permanent error
 	for _, err := range errs {
-		var away *gateway.UnavailableError
-		switch {
-		case errors.As(err, &away):
-			return err
-		case err != nil:
-			permanent = err
+		if err == nil {
+			continue
 		}
+		var away *gateway.UnavailableError
+		if errors.As(err, &away) {
+			return err
+		}
+		permanent = err
 	}
 	return permanent
 }

@@ -92,13 +92,14 @@ func (m *Metrics) Histogram(name string, bounds []float64, labels ...string) *Hi
 			}
 		}
 	}
-	labels = m.all(labels)
+	all := m.all(labels)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key := m.prefix + name + labelText(labels)
+	key := m.prefix + name + labelText(all)
 	h, ok := m.histograms[key]
 	if !ok {
-		h = &Histogram{name: m.prefix + name, labels: labels, bounds: bounds, counts: make([]atomic.Uint64, len(bounds)+1)}
+		// The caller's bounds are copied, so that asking for a histogram that is there needs no memory.
+		h = &Histogram{name: m.prefix + name, labels: all, bounds: slices.Clone(bounds), counts: make([]atomic.Uint64, len(bounds)+1)}
 		m.histograms[key] = h
 	}
 	if short {
