@@ -224,6 +224,12 @@ func (p *process) end(t *testing.T, signal os.Signal) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// signal sends a signal that does not end it.
+func (p *process) signal(t *testing.T, signal os.Signal) {
+	t.Helper()
+	require.NoError(t, p.cmd.Process.Signal(signal))
+}
+
 // rig is a gateway with everything around it.
 type rig struct {
 	buffer  string

@@ -37,7 +37,7 @@ type Report struct {
 const (
 	// AfterBreak: the gateway or its store was killed between the two arrivals, before it could note the first.
 	AfterBreak = "killed in between"
-	// AfterFault: the target had taken the event and failed to say so.
+	// AfterFault: the target had taken the event and failed to say so, or nobody listened any more when it did.
 	AfterFault = "the target's answer was lost"
 )
 

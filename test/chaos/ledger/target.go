@@ -38,7 +38,7 @@ type Arrival struct {
 	// every start is known by it, however late its last requests are read.
 	Epoch int
 	Path  string
-	// Answered says that the target told the gateway that it has the event.
+	// Answered says that the target told the gateway that it has the event, and that the gateway did not throw the answer away unread.
 	Answered bool
 	// Intact says that the payload is the one that was offered.
 	Intact bool
@@ -75,12 +75,12 @@ func NewTarget(l *Ledger) (*Target, error) {
 
 // Up opens the target, at the address that it had before.
 func (t *Target) Up() error {
-	listener, err := net.Listen("tcp", t.address)
+	tcp, err := net.Listen("tcp", t.address)
 	if err != nil {
 		return fmt.Errorf("target: %w", err)
 	}
-	t.address = listener.Addr().String()
-	t.server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.HandlerFunc(t.serve)}} //nolint:gosec // a test's own server
+	t.address = tcp.Addr().String()
+	t.server = &httptest.Server{Listener: listener{tcp, t}, Config: &http.Server{Handler: http.HandlerFunc(t.serve), ConnContext: withConnection}} //nolint:gosec // a test's own server
 	t.server.Start()
 	return nil
 }
@@ -142,20 +142,20 @@ func (t *Target) serve(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 		case <-changed:
 		}
-		reset(w)
+		cut(w)
 	case b.Reset:
-		reset(w)
+		cut(w)
 	default:
 		if b.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(b.RetryAfter))
 		}
 		w.WriteHeader(b.Status)
-		if a == nil || b.Status >= 300 || http.NewResponseController(w).Flush() != nil || r.Context().Err() != nil {
+		if a == nil || b.Status >= 300 || http.NewResponseController(w).Flush() != nil {
 			return // nobody hears that it was taken
 		}
-		t.mu.Lock()
-		a.Answered = true
-		t.mu.Unlock()
+		if conn, ok := r.Context().Value(connectionKey{}).(*connection); ok {
+			conn.answered(a)
+		}
 	}
 }
 
@@ -195,8 +195,8 @@ func (t *Target) Note(id string, a Arrival) {
 	t.order = append(t.order, id)
 }
 
-// reset makes the other side's connection fail.
-func reset(w http.ResponseWriter) {
+// cut makes the other side's connection fail.
+func cut(w http.ResponseWriter) {
 	hijacker, ok := w.(http.Hijacker)
 	if !ok {
 		return
@@ -204,6 +204,9 @@ func reset(w http.ResponseWriter) {
 	conn, _, err := hijacker.Hijack()
 	if err != nil {
 		return
+	}
+	if ours, ok := conn.(*connection); ok {
+		conn = ours.Conn
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
