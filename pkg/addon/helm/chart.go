@@ -29,8 +29,9 @@ type Chart struct {
 
 	mu        sync.Mutex
 	described *described
-	valued    map[string]*valued  // by values
-	filesOf   map[*chart.File]any // .Files, by the first of them
+	valued    map[string]*valued     // by values
+	sets      map[string]*engine.Set // by templates
+	filesOf   map[*chart.File]any    // .Files, by the first of them
 }
 
 // Loader loads charts that share what they have in common: the templates of the same library are prepared once. It

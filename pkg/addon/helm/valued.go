@@ -77,17 +77,29 @@ func (c *Chart) prepare(given map[string]any) (*valued, error) {
 // prepareSet returns the chart's templates; nil where Helm has to render them.
 func (v *valued) prepareSet() *engine.Set {
 	var templates []engine.Template
+	var key strings.Builder // of what the values choose
 	eachChart(v.chart, func(c *chart.Chart) {
 		for _, t := range c.Templates {
 			if t != nil && isTemplate(c, t.Name) {
 				templates = append(templates, engine.Template{Name: path.Join(c.ChartFullPath(), t.Name), Text: string(t.Data)})
+				fmt.Fprintf(&key, "%s %p\n", templates[len(templates)-1].Name, t)
 			}
 		}
 	})
-	set, err := v.owner.engine.Set(templates)
-	if err != nil {
-		return nil
+	c := v.owner
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if set, known := c.sets[key.String()]; known {
+		return set
 	}
+	set, err := c.engine.Set(templates)
+	if err != nil {
+		set = nil
+	}
+	if c.sets == nil || len(c.sets) >= maxValued {
+		c.sets = map[string]*engine.Set{}
+	}
+	c.sets[key.String()] = set
 	return set
 }
 

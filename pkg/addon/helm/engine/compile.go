@@ -10,6 +10,7 @@ type body struct {
 	run   statement
 	vars  int // how many variables there are at most at the same time
 	empty bool
+	worth worth
 }
 
 // frame is a template while it runs.
@@ -150,6 +151,9 @@ func (c *compiler) action(n *parse.ActionNode) statement {
 	}
 	return func(f *frame) flow {
 		v := value(f)
+		if t := f.run.tracer; t != nil {
+			t.whole(v)
+		}
 		f.run.out = appendValue(f.run.out, v)
 		return next
 	}
@@ -213,6 +217,9 @@ func (c *compiler) loop(n *parse.RangeNode) (s statement) {
 				stop("a loop that assigns")
 			}
 			dot, over := f.dot, value(f)
+			if t := f.run.tracer; t != nil {
+				t.each(over)
+			}
 			ran := iterate(over, func(k, v any) bool {
 				if key >= 0 {
 					f.vars[key] = k
@@ -364,26 +371,26 @@ func (c *compiler) chain(receiver expression, nothing bool, idents []string, arg
 		return func(f *frame) any {
 			of := receiver(f)
 			if len(idents) > 1 {
-				of = fields(of, idents[:len(idents)-1])
+				of = f.run.fields(of, idents[:len(idents)-1])
 			}
 			given := make([]any, len(values))
 			for i, v := range values {
 				given[i] = v(f)
 			}
-			return method(of, idents[len(idents)-1], given)
+			return f.run.method(of, idents[len(idents)-1], given)
 		}
 	}
 	if len(idents) == 1 {
 		name := idents[0]
 		return func(f *frame) any {
 			of := receiver(f)
-			if m, ok := of.(map[string]any); ok {
+			if m, ok := of.(map[string]any); ok && f.run.tracer == nil {
 				return m[name]
 			}
 			if of == nil && nothing {
 				return nil
 			}
-			return fields(of, idents)
+			return f.run.fields(of, idents)
 		}
 	}
 	return func(f *frame) any {
@@ -391,7 +398,7 @@ func (c *compiler) chain(receiver expression, nothing bool, idents []string, arg
 		if of == nil && nothing {
 			return nil
 		}
-		return fields(of, idents)
+		return f.run.fields(of, idents)
 	}
 }
 

@@ -21,6 +21,7 @@ type Set struct {
 	engine  *Engine
 	byName  map[string]*body
 	ordered []string // the files that are rendered
+	texts   texts
 }
 
 // Template is a file of templates.
@@ -96,6 +97,9 @@ type run struct {
 	lint   bool
 	out    []byte
 	depth  int
+
+	tracer  *tracer // nil where nothing is followed
+	deepest int
 }
 
 // maxDepth is less than what Helm and text/template allow: they say what is wrong.
@@ -106,6 +110,7 @@ func (r *run) execute(b *body, data any) {
 	if r.depth++; r.depth > maxDepth {
 		stop("nested too deeply")
 	}
+	r.deepest = max(r.deepest, r.depth)
 	f := frame{run: r, dot: data, vars: make([]any, b.vars)}
 	f.vars[0] = data
 	b.run(&f)
@@ -117,6 +122,9 @@ func (r *run) include(name string, data any) string {
 	b := r.set.byName[name]
 	if b == nil {
 		stop("no template " + name)
+	}
+	if r.followed(b, data) {
+		return r.reuse(b, data)
 	}
 	return r.text(b, data)
 }

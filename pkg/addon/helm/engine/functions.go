@@ -66,20 +66,22 @@ func (c *compiler) call(name string, nodes []parse.Node, final expression) expre
 	}
 	f, ours := c.engine.functions[name]
 	if !ours {
-		switch name {
-		case "and", "or":
+		if name == "and" || name == "or" {
 			return shortCircuit(name == "or", args)
-		case "include":
 		}
 		f = builtin(name)
 	}
 	if f == nil {
 		return unsure("the function " + name)
 	}
+	reads := readingOf(name)
 	return func(fr *frame) any {
 		given := make([]any, len(args))
 		for i, a := range args {
 			given[i] = a(fr)
+		}
+		if t := fr.run.tracer; t != nil {
+			t.call(reads, given)
 		}
 		return f(fr.run, given)
 	}

@@ -77,21 +77,35 @@ func methodsOf(v any) map[string]bool {
 }
 
 // fields is the value of .A.B.C of a receiver.
-func fields(of any, idents []string) any {
+func fields(of any, idents []string) any { return fieldsOf(nil, of, idents) }
+
+func (r *run) fields(of any, idents []string) any { return fieldsOf(r.tracer, of, idents) }
+
+func fieldsOf(t *tracer, of any, idents []string) any {
 	for i, name := range idents {
-		switch m := of.(type) {
+		var m map[string]any
+		switch table := of.(type) {
 		case map[string]any:
-			of = m[name]
+			m = table
 		case chartutil.Values:
 			if tableMethods[name] {
 				stop("a method of a table")
 			}
-			of = m[name]
+			m = table
 		case nil:
 			stop("a field of nothing")
 		default:
-			return reflected(reflect.ValueOf(of), idents[i:])
+			v := reflected(reflect.ValueOf(of), idents[i:])
+			if t != nil {
+				t.field(of, idents[i:], v)
+			}
+			return v
 		}
+		v, found := m[name]
+		if t != nil {
+			t.key(of, name, v, found)
+		}
+		of = v
 	}
 	return of
 }
@@ -149,6 +163,14 @@ func reflected(v reflect.Value, idents []string) any {
 }
 
 // method calls a method of a receiver.
+func (r *run) method(of any, name string, args []any) any {
+	v := method(of, name, args)
+	if r.tracer != nil {
+		r.tracer.method(of, name, args, v)
+	}
+	return v
+}
+
 func method(of any, name string, args []any) any {
 	if set, ok := of.(chartutil.VersionSet); ok && name == "Has" && len(args) == 1 {
 		if version, ok := args[0].(string); ok {
