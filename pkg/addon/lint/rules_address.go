@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 )
 
 // addressRules are about how the broker gets at add-ons: the addresses that documents tell, and the archives
@@ -163,8 +165,8 @@ func (r *repository) findAddresses() []address {
 	return out
 }
 
-// documents hands out the Markdown documents of the repository, but for the pages of rules. What cannot be read is not
-// told to anybody.
+// documents hands out what tells people or the broker an address: texts, shell scripts, and manifests of the broker's own
+// resources, but for the pages of rules. What cannot be read is not told to anybody.
 func (r *repository) documents(look func(name string, data []byte)) {
 	root, err := r.Root()
 	if err != nil {
@@ -179,9 +181,11 @@ func (r *repository) documents(look func(name string, data []byte)) {
 		if err != nil || info.Size() > maxDocument || !info.Mode().IsRegular() {
 			continue
 		}
-		if data, err := root.ReadFile(name); err == nil {
-			look(name, data)
+		data, err := root.ReadFile(name)
+		if err != nil || isYAML(name) && !bytes.Contains(data, []byte("AddonsConfiguration")) {
+			continue
 		}
+		look(name, data)
 	}
 }
 
@@ -204,7 +208,7 @@ func (r *repository) findDocuments() []string {
 		switch {
 		case e.IsDir() && name != "." && (strings.HasPrefix(e.Name(), ".") || e.Name() == "node_modules" || e.Name() == "testdata"):
 			return fs.SkipDir
-		case e.IsDir() || path.Ext(name) != ".md" || strings.HasPrefix(name, "docs/reference/rules/"):
+		case e.IsDir() || !tellsAddresses(name) || strings.HasPrefix(name, "docs/reference/rules/"):
 			return nil
 		}
 		if names = append(names, name); len(names) >= maxDocuments {
@@ -214,6 +218,15 @@ func (r *repository) findDocuments() []string {
 	})
 	return names
 }
+
+// tellsAddresses says whether a file may tell an address. YAML of charts and add-ons is looked at by other rules, as what it renders.
+func tellsAddresses(name string) bool {
+	top, _, _ := strings.Cut(name, "/")
+	return slices.Contains([]string{".md", ".txt", ".rst", ".adoc", ".sh"}, path.Ext(name)) ||
+		isYAML(name) && top != addon.ChartsDir && top != addon.AddonsDir
+}
+
+func isYAML(name string) bool { return path.Ext(name) == ".yaml" || path.Ext(name) == ".yml" }
 
 // namesOf are the names of a query's parameters: the values may be secrets.
 func namesOf(query string) string {

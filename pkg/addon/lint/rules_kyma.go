@@ -2,6 +2,7 @@ package lint
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,7 +16,7 @@ func kymaRules() []Rule {
 	return []Rule{
 		{
 			ID: "CHT026", Severity: Error, Suite: SuiteChart,
-			Summary: "APIRules, Subscriptions and AuthorizationPolicies have the fields that Kyma and Istio know in that version",
+			Summary: "objects of Kyma, Istio and Service Catalog have the fields that are known in that version",
 			Effect:  "the cluster refuses the object, drops the field without a word, or reports an error in its status",
 			Next:    "correct the field, or choose the version by .Capabilities.APIVersions.Has: they differ",
 			plan: func(p *planContext) []problem {
@@ -23,6 +24,13 @@ func kymaRules() []Rule {
 			},
 		},
 	}
+}
+
+// kymaNames are the kinds that schemas.Kyma knows in some version; what is none of them is not looked at any further.
+var kymaNames = []string{
+	"APIRule", "AddonsConfiguration", "Api", "Application", "ApplicationMapping", "AuthorizationPolicy", "ClusterAddonsConfiguration",
+	"ClusterServiceBroker", "EventActivation", "Gateway", "PeerAuthentication", "ServiceBinding", "ServiceBindingUsage", "ServiceBroker",
+	"ServiceInstance", "Subscription", "UsageKind", "VirtualService",
 }
 
 // kymaKinds are the schemas of the kinds that were met, for all add-ons. It is safe for concurrent use.
@@ -34,7 +42,7 @@ type kymaKinds struct {
 
 // check says what is wrong with an object.
 func (k *kymaKinds) check(m Manifest) []string {
-	if m.Kind != "APIRule" && m.Kind != "Subscription" && m.Kind != "AuthorizationPolicy" {
+	if !slices.Contains(kymaNames, m.Kind) {
 		return nil
 	}
 	o, err := decode[object](m)

@@ -17,7 +17,7 @@ func (r *Rule) Source() string {
 	if own, found := map[string]string{
 		"CHT003": "Helm, chart best practices", "CHT007": "Helm Broker, names of releases; Kubernetes, object names", "CHT010": "Helm Broker, installation with wait",
 		"CHT013": "Helm 3.5 and later, JSON Schema libraries", "CHT014": "Helm, lint", "CHT017": "Kubernetes, strict field validation", "CHT018": "Kubernetes, deprecation guide",
-		"CHT019": "Kubernetes, probes", "CHT020": "Kubernetes, recommended labels", "CHT021": "Kubernetes, labels and selectors", "CHT022": "Helm, chart best practices: values", "CHT023": "Artifact Hub, annotations of Helm charts", "CHT024": "Kubernetes, disruptions", "CHT025": "Kubernetes, references between objects", "CHT026": "Kyma, resource definitions; Istio, security",
+		"CHT019": "Kubernetes, probes", "CHT020": "Kubernetes, recommended labels", "CHT021": "Kubernetes, labels and selectors", "CHT022": "Helm, chart best practices: values", "CHT023": "Artifact Hub, annotations of Helm charts", "CHT024": "Kubernetes, disruptions", "CHT025": "Kubernetes, references between objects", "CHT026": "Kyma, Istio and Service Catalog, resource definitions",
 		"SEC002": "Kubernetes, Pod Security Standards", "SEC003": "Kubernetes, resource management", "SEC004": "Kubernetes, images", "SEC005": "Kubernetes, RBAC good practices",
 		"SEC006": "Kubernetes, network policies", "SEC007": "Kubernetes, service accounts", "SEC008": "Kubernetes, good practices for Secrets",
 		"SCH001": "Helm Broker, loader; Open Service Broker API", "SCH005": "Open Service Broker API, schemas", "SCH006": "Open Service Broker API, schemas",
