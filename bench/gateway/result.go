@@ -74,3 +74,13 @@ func ratio(a, b runs, pick func(result) float64) (n numbers) {
 	}
 	return n
 }
+
+// together reckons, round by round, what a program would do that appends as floor B does and publishes as the forwarder
+// does, and nothing else, where all share the processors: the times for one event are added.
+func together(floorA, floorB, forwarder runs) (sum runs) {
+	for i := range forwarder {
+		a, b, f := floorA[i], floorB[i], forwarder[i]
+		sum = append(sum, result{accepted: 1 / (1/b.accepted + 1/f.accepted - 1/a.accepted), cpu: b.cpu + f.cpu - a.cpu})
+	}
+	return sum
+}
