@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/registration"
 	"github.com/kyma-connectors/kyma-connectors/pkg/system"
@@ -153,6 +154,7 @@ func (s *section) apply(ctx context.Context, steps []Step) {
 	if slices.ContainsFunc(steps, func(step Step) bool { return step.Action != Delete }) {
 		s.announce(ctx)
 	}
+	s.letIn(ctx, steps)
 	made := make([]bool, len(steps))
 	each(s.Parallel, len(steps), func(i int) { made[i] = s.make(ctx, steps[i]) })
 	type removal struct {
@@ -182,6 +184,23 @@ func (s *section) apply(ctx context.Context, steps []Step) {
 	for i, r := range removals {
 		s.removed(r.step, r.old, findings[i])
 	}
+}
+
+// letIn waits until running gateways know a key that the system is about to get: what it signs with that one before would
+// be refused, while the former one is taken all the time.
+func (s *section) letIn(ctx context.Context, steps []Step) {
+	rest := s.ProofsKnown.Sub(s.Now())
+	if rest <= 0 || !slices.ContainsFunc(steps, func(step Step) bool {
+		if step.Action != Update && step.Action != Replace || !step.Wanted.Besides {
+			return false
+		}
+		record := s.state.Webhooks[s.key(step.Wanted.Key)]
+		return record.Digest != "" && record.Proof != step.Wanted.Proof
+	}) {
+		return
+	}
+	s.Log.Info("the webhook gets another key: waiting until running gateways know it", "webhooks", s.name(), "time", rest.Round(time.Second))
+	s.Wait(ctx, rest)
 }
 
 // announce puts the section's address on record before the first webhook calls it: without any address on record,
@@ -226,7 +245,7 @@ func (s *section) make(ctx context.Context, step Step) bool {
 	}
 	s.report.Writes++
 	row.Outcome, row.Reason, row.ID = outcomeOf(step), step.Reason, id
-	record := Record{ID: id, Digest: w.Digest, Recreate: w.Recreate}
+	record := Record{ID: id, Digest: w.Digest, Recreate: w.Recreate, Proof: w.Proof}
 	if before := s.state.Webhooks[s.key(w.Key)]; before.ID == id {
 		record.CaughtUp = before.CaughtUp
 	}

@@ -33,6 +33,10 @@ type Wanted struct {
 	Demand Demand
 	// Digest covers the request that makes it, Recreate the parameters whose change needs a new one.
 	Digest, Recreate string
+	// Proof covers what the system proves itself with: the first of the keys that the gateway takes. Besides says that it
+	// takes another one, too.
+	Proof   string
+	Besides bool
 
 	item []byte
 }

@@ -344,6 +344,9 @@ func (s *section) sign(w *Wanted) system.Finding {
 		return system.Misconfigured("correct the definition", "webhooks.create cannot be evaluated: %v", err)
 	}
 	w.Digest = digest(s.state.Key, request.Method, request.URL, request.Header, string(request.Body))
+	if w.Proof, w.Besides, err = s.proof(); err != nil {
+		return system.Misconfigured("correct the definition", "the verification of deliveries cannot be evaluated: %v", err)
+	}
 	if len(s.w.RecreateWhen) > 0 {
 		values := map[string]string{}
 		for _, name := range s.w.RecreateWhen {
@@ -352,6 +355,38 @@ func (s *section) sign(w *Wanted) system.Finding {
 		w.Recreate = digest(s.state.Key, values)
 	}
 	return system.Finding{}
+}
+
+// proof is a digest of what the system is to prove itself with, and says whether the gateway takes another one besides. Of
+// the keys that a definition lists, the first is the present one.
+func (s *section) proof() (of string, besides bool, err error) {
+	var present []string
+	for _, scheme := range s.Definition.CallbackOf(s.w).Verify.Schemes() {
+		var keys []connector.Value
+		switch {
+		case scheme.Basic != nil:
+			keys = []connector.Value{scheme.Basic.Password}
+		case scheme.Bearer != nil:
+			keys = scheme.Bearer.Tokens
+		case scheme.HMAC != nil:
+			keys = scheme.HMAC.Keys
+		case scheme.StandardWebhooks != nil:
+			keys = scheme.StandardWebhooks.Secrets
+		case scheme.PathToken != nil:
+			keys = scheme.PathToken.Tokens
+		}
+		for i, key := range keys {
+			text, err := key.Text(s.in)
+			if err != nil {
+				return "", false, err
+			}
+			if i == 0 {
+				present = append(present, text)
+			}
+			besides = besides || i > 0 && text != ""
+		}
+	}
+	return digest(s.state.Key, present), besides, nil
 }
 
 // values are the variables of a call about a webhook.

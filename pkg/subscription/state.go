@@ -43,6 +43,8 @@ type Record struct {
 	// Digest covers the request that made it, Recreate the parameters of recreateWhen.
 	Digest   string `json:"digest,omitempty"`
 	Recreate string `json:"recreate,omitempty"`
+	// Proof covers what the system proves itself with.
+	Proof string `json:"proof,omitempty"`
 	// UnwantedSince is when somebody was missed first who wants its events; zero where they are wanted.
 	UnwantedSince time.Time `json:"unwantedSince,omitzero"`
 	// CaughtUp is nil before the first look at what the system could not deliver.
@@ -57,7 +59,7 @@ type CaughtUp struct {
 }
 
 func (r Record) equal(other Record) bool {
-	return r.ID == other.ID && r.Digest == other.Digest && r.Recreate == other.Recreate && r.UnwantedSince.Equal(other.UnwantedSince) &&
+	return r.ID == other.ID && r.Digest == other.Digest && r.Recreate == other.Recreate && r.Proof == other.Proof && r.UnwantedSince.Equal(other.UnwantedSince) &&
 		(r.CaughtUp == nil) == (other.CaughtUp == nil) && (r.CaughtUp == nil || slices.Equal(r.CaughtUp.Settled, other.CaughtUp.Settled))
 }
 

@@ -59,6 +59,9 @@ type Options struct {
 	CallbackURL string
 	// Grace replaces that of the definition; nil leaves it.
 	Grace *time.Duration
+	// ProofsKnown is when running gateways know changed keys: a webhook whose former key they take besides gets the new
+	// one only then. The zero time does not wait.
+	ProofsKnown time.Time
 }
 
 // Dependencies are what a run talks to.
@@ -69,8 +72,9 @@ type Dependencies struct {
 	Subscribers Subscribers
 	HTTP        *httpclient.Client
 	Log         *slog.Logger
-	// Now defaults to time.Now.
-	Now func() time.Time
+	// Now defaults to time.Now, Wait to a timer.
+	Now  func() time.Time
+	Wait func(ctx context.Context, d time.Duration)
 }
 
 // run is one run: what is given, and the report as it grows.
@@ -123,6 +127,9 @@ func newRun(options Options, deps Dependencies) *run {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
+	if deps.Wait == nil {
+		deps.Wait = wait
+	}
 	return &run{
 		Options: options, Dependencies: deps, in: options.Params.Input(), redact: options.Params.Secrets(),
 		report: &registration.WebhooksReport{Items: []registration.WebhookReport{}, Notes: []string{}},
@@ -163,6 +170,15 @@ func (r *run) begin(ctx context.Context) []*section {
 		s.fail(f)
 	}
 	return nil
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // load reads the state.

@@ -260,6 +260,47 @@ func TestNobodyKnowsWhatIsWanted(t *testing.T) {
 	assert.Equal(t, `check the parameter "mode"`, report.Items[0].Next)
 }
 
+// A key that the system gets before running gateways know it would be refused. Where they take the former one besides, there
+// is time to wait; elsewhere one of the two is refused in any case.
+func TestAChangedKeyIsLetInFirst(t *testing.T) {
+	t.Parallel()
+	two := strings.Replace(header, `keys: [=param("shared_key")]`, `keys: [=param("shared_key"), =param("previous_key")]`, 1)
+	two = strings.Replace(two, "  shared_key: {", "  previous_key: {kind: secret, title: Previous Key}\n  shared_key: {", 1)
+	for name, webhooks := range map[string]string{"replaced": perTopic, "updated": together} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixtureWith(t, two, webhooks)
+			waited := []time.Duration{}
+			have := []string{}
+			f.deps.Wait = func(_ context.Context, d time.Duration) {
+				waited = append(waited, d)
+				have = f.shop.registered()
+			}
+			f.options.ProofsKnown = f.now.Add(time.Minute)
+			run := func(waits []time.Duration, params ...string) {
+				t.Helper()
+				f.set(t, params...)
+				waited = []time.Duration{}
+				f.run(t)
+				assert.Equal(t, waits, waited, "%s", params)
+			}
+			none, once := []time.Duration{}, []time.Duration{time.Minute}
+			run(none) // there is none yet
+			before := f.shop.registered()
+			run(none)
+			run(once, "shared_key=second-k3y", "previous_key="+sharedKey)
+			assert.Equal(t, before, have, "the system has got nothing until then")
+			assert.NotEqual(t, before, f.shop.registered(), "and then the new one")
+			run(none)
+			delete(f.values, "previous_key")
+			run(none)
+			run(none, "shared_key=third-k3y")
+			f.now = f.now.Add(2 * time.Minute)
+			run(none, "shared_key=fourth-k3y", "previous_key=third-k3y")
+		})
+	}
+}
+
 func TestAddressWithAToken(t *testing.T) {
 	t.Parallel()
 	withToken := strings.Replace(header, `{hmac: {algorithm: sha256, encoding: hex, keys: [=param("shared_key")], message: =rawBody, signature: =header("X-Signature")}}`, `{pathToken: {tokens: [=param("path_token")]}}`, 1)

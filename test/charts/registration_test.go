@@ -204,6 +204,17 @@ func TestJobs(t *testing.T) {
 		env(t, os.pods(t)["Job my-c4c-prepare"].Spec.Containers[0]))
 }
 
+// A key of a webhook changes when running gateways know it; without a gateway of the release nobody has to.
+func TestWebhookWait(t *testing.T) {
+	t.Parallel()
+	pods := render(t, varietyOf(nil)).pods(t)
+	for pod, want := range map[string]string{"Job my-c4c-apply": "2m", "CronJob my-c4c-reconcile": "2m", "Job my-c4c-delete": ""} {
+		assert.Equal(t, want, env(t, pods[pod].Spec.Containers[0])["KC_WEBHOOK_WAIT"], pod)
+	}
+	without := render(t, varietyOf(values{"gateway": values{"enabled": false}})).pods(t)
+	assert.NotContains(t, env(t, without["Job my-c4c-apply"].Spec.Containers[0]), "KC_WEBHOOK_WAIT")
+}
+
 // The Job that cleans up starts even where somebody has cleaned up before it.
 func TestDeleteNeedsNothing(t *testing.T) {
 	t.Parallel()

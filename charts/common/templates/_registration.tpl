@@ -109,6 +109,11 @@ spec:
   value: {{ $registration.failOn }}
 - name: KC_CREATE_APPLICATION
   value: {{ $registration.createApplication | quote }}
+{{- if and $c.definition.webhooks (include "common.hasGateway" $c) }}
+# Kubernetes takes up to a minute and a half to hand a Secret to running pods, and the gateway looks every ten seconds.
+- name: KC_WEBHOOK_WAIT
+  value: 2m
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -52,6 +52,7 @@ A run that finds nothing new writes nothing, so it can be repeated at any time.`
 	f.StringVar(&flags.policy, "policy", "", "which changes are made: "+values(registration.Policies())+"; only sync deletes; default the definition's, else "+string(registration.Upsert))
 	f.StringVar(&flags.failOn, "fail-on", string(registration.FailOnAny), "what fails the run: "+values(registration.FailOns())+" (any failure, only that nothing is registered, only what a repetition cannot cure)")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "say what would be done and write nothing")
+	f.DurationVar(&j.webhookWait, "webhook-wait", 0, "`time` until running event gateways know changed keys: a webhook whose former key they take besides gets the new one only then; it does not count for --timeout")
 	f.BoolVar(&flags.createApplication, "create-application", true, "create the Application where it is missing")
 	return cmd
 }

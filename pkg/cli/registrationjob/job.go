@@ -52,6 +52,8 @@ type job struct {
 	credentialsSecret    string
 	callbackURL          string
 	webhookGrace         time.Duration
+	webhookWait          time.Duration
+	started              time.Time
 	terminationLog       string
 	verbose              bool
 
@@ -113,6 +115,7 @@ func (j *job) run(body func(ctx context.Context) error) func(*cobra.Command, []s
 	return func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), j.timeout, fmt.Errorf("the time for the whole run (--timeout %s) is over", j.timeout))
 		defer cancel()
+		j.started = time.Now()
 		j.setRedactor(&secret.Redactor{})
 		err := j.check()
 		if err == nil {
@@ -159,6 +162,9 @@ func (j *job) check() error {
 	}
 	if j.timeout <= 0 {
 		return fmt.Errorf("--timeout is %s: want a time greater than zero", j.timeout)
+	}
+	if j.webhookWait < 0 {
+		return fmt.Errorf("--webhook-wait is %s: want a time, or 0", j.webhookWait)
 	}
 	if j.backend != "" && !slices.Contains(backends, j.backend) {
 		return fmt.Errorf("--backend is %q: want one of %s", j.backend, strings.Join(backends, ", "))

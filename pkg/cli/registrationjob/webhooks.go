@@ -2,6 +2,7 @@ package registrationjob
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,9 +21,30 @@ func (j *job) webhooks(ctx context.Context, o registration.Options, kyma *kyma, 
 	if j.webhookGrace >= 0 {
 		options.Grace = &j.webhookGrace
 	}
+	if j.webhookWait > 0 && phase == subscription.AfterAPIs {
+		options.ProofsKnown = j.started.Add(j.webhookWait)
+		var cancel context.CancelFunc
+		ctx, cancel = longer(ctx, j.webhookWait)
+		defer cancel()
+	}
 	return subscription.Run(ctx, options, subscription.Dependencies{
 		State: j.webhookState(kyma.client), Subscribers: j.subscribers(kyma, application), HTTP: j.newHTTP(), Log: j.log,
 	})
+}
+
+// longer is a context that ends with another one, but for its deadline, which is later.
+func longer(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	deadline, bounded := ctx.Deadline()
+	if !bounded {
+		return context.WithCancel(ctx)
+	}
+	later, cancel := context.WithDeadlineCause(context.WithoutCancel(ctx), deadline.Add(by), errors.New("the time for the whole run (--timeout) is over"))
+	stop := context.AfterFunc(ctx, func() {
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			cancel()
+		}
+	})
+	return later, func() { stop(); cancel() }
 }
 
 // webhookState is the state in the Secret of all states; nil where there is none.
