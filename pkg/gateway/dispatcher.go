@@ -89,12 +89,17 @@ func NewDispatcher(queue Queue, sink Sink, gate *Gate, o DispatcherOptions, m *M
 	return &Dispatcher{queue: queue, sink: sink, gate: gate, options: o.withDefaults(), metrics: m, logger: logger, now: time.Now}
 }
 
-// Run publishes until the context ends, and then waits for the publications under way.
+// Run publishes until the context ends, leaves what has not begun to others, and then waits for the publications under way.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	// A publication that has begun is finished, if it ends in time: cutting it off would repeat it.
 	publish, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	release := context.AfterFunc(ctx, func() { time.AfterFunc(d.options.Grace, stop) })
+	release := context.AfterFunc(ctx, func() {
+		if shared, ok := d.queue.(Shared); ok {
+			shared.Leave()
+		}
+		time.AfterFunc(d.options.Grace, stop)
+	})
 	defer release()
 
 	var workers sync.WaitGroup

@@ -84,6 +84,14 @@ type Queue interface {
 	Settle(item *Item, s Settlement)
 }
 
+// Shared is a Queue that other gateways take events of, too.
+type Shared interface {
+	Queue
+	// Leave gives back what was not handed out, for others to have it at once. From then on Next hands out nothing; what is
+	// handed out is settled as ever. It does not wait.
+	Leave()
+}
+
 // DeadLetters are the events that were put aside.
 type DeadLetters interface {
 	// List returns up to limit of them, the oldest first, beginning after the one named (or at the start).

@@ -275,9 +275,12 @@ func (b *JetStream) prepare(ctx context.Context) ([]jetstream.Consumer, error) {
 // watch keeps the status up to date.
 func (b *JetStream) watch(ctx context.Context) {
 	for {
-		if s, err := b.look(ctx); err != nil {
+		switch s, err := b.look(ctx); {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
 			b.problem(err)
-		} else {
+		default:
 			b.status.Store(&s)
 			if b.behind.Load() == 0 {
 				b.o.Pace.Clear()
@@ -466,9 +469,12 @@ func (b *JetStream) Status() gateway.BufferStatus {
 	return s
 }
 
+// Leave implements gateway.Shared.
+func (b *JetStream) Leave() { b.cancel() }
+
 // Close implements gateway.Buffer. What was not published is given back: another gateway, or the next one, has it at once.
 func (b *JetStream) Close() error {
-	b.cancel()
+	b.Leave()
 	b.stopped.Wait()
 	err := b.connection.FlushTimeout(callTimeout)
 	if errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionReconnecting) || errors.Is(err, nats.ErrTimeout) {

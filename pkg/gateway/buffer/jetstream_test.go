@@ -158,6 +158,37 @@ func TestWhatAGatewayDidNotPublishIsGivenBackAtItsEnd(t *testing.T) {
 	}
 }
 
+// TestAnEventThatTakesLongKeepsNoOthersFromTheNextGateway: one that ends gives back what has not begun before it has finished
+// what has.
+func TestAnEventThatTakesLongKeepsNoOthersFromTheNextGateway(t *testing.T) {
+	t.Parallel()
+	url := startNATS(t, server.RANDOM_PORT, t.TempDir()).ClientURL()
+	release := make(chan struct{})
+	slow := &gatewaytest.Sink{PublishFunc: func(context.Context, event.Event) error { <-release; return nil }}
+	ends := openJetStream(t, url)
+	require.Eventually(t, func() bool { return ends.Status().Problem == nil }, patience, time.Millisecond)
+	d := gateway.NewDispatcher(ends, slow, gateway.NewGate(5, fast()), gateway.DispatcherOptions{Parallel: 1}, gatewaytest.Metrics(), nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { assert.NoError(t, d.Run(ctx)) })
+	var ids []string
+	for i := range 20 {
+		_, err := ends.Append(context.Background(), record(fmt.Sprint("event-", i)))
+		require.NoError(t, err)
+		ids = append(ids, fmt.Sprint("event-", i))
+	}
+	require.Eventually(t, func() bool { return slow.Tried() == 1 }, patience, time.Millisecond)
+
+	cancel()
+	sink := &gatewaytest.Sink{}
+	dispatch(t, openJetStream(t, url), sink)
+	require.Eventually(t, func() bool { return len(sink.Taken()) == len(ids)-1 }, patience, time.Millisecond)
+	close(release)
+	group.Wait()
+	require.NoError(t, ends.Close())
+	assert.ElementsMatch(t, ids, append(slow.IDs(), sink.IDs()...), "each was published once")
+}
+
 func TestBadJetStreamOptionsAreNamed(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
