@@ -63,7 +63,7 @@ test: ## Unit, contract, golden, story and integration tests, the charts under e
 
 # In the package's own directory, so that the table of figures is shown.
 .PHONY: chaos
-chaos: ## Kill the gateway 300 times and break everything around it, and count every event (about 10 minutes)
+chaos: ## Kill the gateway 300 times and break everything around it, and count every event (a few minutes)
 	CHAOS_KILLS=200 CHAOS_EVENTS=300 CHAOS_BACKLOG=3000 CHAOS_P99=2s CHAOS_SOCKETS=10000 CHAOS_BODIES=1000 $(GO) -C test/chaos test -count=1 -timeout 60m -parallel 6
 
 .PHONY: fuzz
