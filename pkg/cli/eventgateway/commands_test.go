@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/cli"
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret"
 	"github.com/kyma-connectors/kyma-connectors/pkg/secret/secrettest"
 )
@@ -258,4 +259,11 @@ func TestSalvageCommand(t *testing.T) {
 	code, _, errs = run(t, "buffer", "salvage", "--buffer-dir", dir)
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "--out")
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	code, text, errs := run(t, "version")
+	assert.Zero(t, code, errs)
+	assert.Equal(t, cli.Version()+"\n", text)
 }

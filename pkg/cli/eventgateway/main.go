@@ -48,9 +48,8 @@ A connector definition says where deliveries arrive, how they prove who sent the
 become. A 2xx answer means that the events are at the target, or on a persistent disk.
 
 Exit codes: 0 done; 1 failed, worth another try; 2 configuration: somebody has to change something first.`,
-		Version: cli.Version(),
-		Args:    cobra.NoArgs,
+		Args: cobra.NoArgs,
 	}
-	root.AddCommand(newServe(getenv, streams), newCheck(getenv, streams), newBuffer(streams), newDeadLetters(streams), newRelay(getenv, streams))
+	root.AddCommand(newServe(getenv, streams), newCheck(getenv, streams), newBuffer(streams), newDeadLetters(streams), newRelay(getenv, streams), cli.NewVersion("event-gateway", streams))
 	return cli.Execute(ctx, root, args, getenv, streams)
 }

@@ -4,7 +4,6 @@ package registrationjob
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"runtime/debug"
 
@@ -41,19 +40,6 @@ Every flag can be set by an environment variable instead; its name is in bracket
 Exit codes: 0 done, 1 failed but worth another try, 2 somebody has to change something first.`,
 	}
 	j := &job{getenv: getenv, streams: streams}
-	root.AddCommand(newApply(j), newVerify(j), newDelete(j), newPrepare(j), newVersion(streams))
+	root.AddCommand(newApply(j), newVerify(j), newDelete(j), newPrepare(j), cli.NewVersion("registration-job", streams))
 	return root
-}
-
-func newVersion(streams cli.Streams) *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Example: "  registration-job version",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(streams.Out, cli.Version())
-			return err
-		},
-	}
 }
