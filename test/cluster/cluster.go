@@ -105,7 +105,6 @@ func (c *cluster) up(ctx context.Context) error {
 	if err := c.loadFiles(ctx, images); err != nil {
 		return err
 	}
-	c.say("NetworkPolicies are accepted and not enforced: no agent for them can be built (docs/decisions/cluster.md)")
 	if err := c.kubectl(ctx, nil, io.Discard, "apply", "-f", c.layout.path("etc", "cluster.yaml")); err != nil {
 		return err
 	}
@@ -150,6 +149,13 @@ func (c *cluster) ready(ctx context.Context) error {
 	}
 	if err != nil {
 		return errors.Join(err, c.firstCause())
+	}
+	if enforced, err := c.layout.policies(); err != nil {
+		return err
+	} else if enforced != policiesHold {
+		c.say("**************************************************************************")
+		c.say("NetworkPolicies are accepted and %s", enforced)
+		c.say("**************************************************************************")
 	}
 	c.say("ready: export KUBECONFIG=%s", c.layout.path("kubeconfig"))
 	return nil

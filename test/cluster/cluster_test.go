@@ -133,6 +133,42 @@ func TestSettingsAreWhatTheComponentsRead(t *testing.T) {
 	}
 }
 
+func TestPodsWaitForTheirPoliciesWhereTheyAreEnforced(t *testing.T) {
+	t.Parallel()
+	for enforced, want := range map[bool][]string{true: {"bridge", policyPlugin}, false: {"bridge"}} {
+		l := testLayout(t)
+		require.NoError(t, l.writeSettings(settings{CNI: "/cni"}))
+		require.NoError(t, l.writeNetwork(enforced))
+		data, err := os.ReadFile(l.path("etc/cni/10-bridge.conflist"))
+		require.NoError(t, err)
+		var list struct{ Plugins []struct{ Type, Socket string } }
+		require.NoError(t, json.Unmarshal(data, &list))
+		var plugins []string
+		for _, p := range list.Plugins {
+			plugins = append(plugins, p.Type)
+			_, err := os.Lstat(l.path("plugins", p.Type))
+			assert.NoError(t, err, "containerd finds the plug-ins in one directory")
+		}
+		assert.Equal(t, want, plugins)
+	}
+}
+
+func TestWhetherPoliciesAreEnforcedIsSaid(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	c := &cluster{layout: testLayout(t), out: &out, progress: &out}
+	assert.ErrorContains(t, c.policies(""), "no cluster")
+	require.NoError(t, c.policies("/home/me/config"))
+	assert.Contains(t, out.String(), "unknown")
+	out.Reset()
+
+	require.NoError(t, c.layout.writeProcess(os.Getpid()))
+	assert.Error(t, c.policies(""), "the node has not found out yet")
+	require.NoError(t, os.WriteFile(c.layout.path("policies"), []byte("not enforced: no nft\n"), 0o600))
+	require.NoError(t, c.policies(""))
+	assert.Equal(t, "not enforced: no nft\n", out.String())
+}
+
 func TestVolumesAreOnTheNode(t *testing.T) {
 	t.Parallel()
 	var v corev1.PersistentVolume

@@ -6,6 +6,7 @@
 //	cluster kubeconfig   print the file to set KUBECONFIG to
 //	cluster load FILE…   load image archives
 //	cluster logs DIR     copy the logs of components and pods
+//	cluster policies     say whether NetworkPolicies are enforced
 //	cluster kubectl …    kubectl with that file
 //	cluster helm …       helm with that file
 //
@@ -22,6 +23,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/kyma-connectors/kyma-connectors/test/cluster/enforce"
 )
 
 func main() {
@@ -37,8 +40,11 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, out, progress io.Writer) error {
+	if getenv("CNI_COMMAND") != "" { // containerd runs it as a network plug-in
+		return enforce.Plugin(ctx, getenv, os.Stdin, out)
+	}
 	if len(args) == 0 {
-		return errors.New("want a command: up, down, kubeconfig, load, logs, kubectl or helm")
+		return errors.New("want a command: up, down, kubeconfig, load, logs, policies, kubectl or helm")
 	}
 	dir, err := defaultLayout()
 	if err != nil {
@@ -59,11 +65,15 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, pr
 			return errors.New("want one directory to copy the logs to")
 		}
 		return c.copyLogs(args[0])
+	case "policies":
+		return c.policies(getenv("KUBECONFIG"))
 	case "kubectl", "helm":
 		return c.tool(ctx, command, getenv("KUBECONFIG"), args)
 	case "node": // the first process inside the namespaces
 		return runNode(c.layout)
+	case "enforcer": // beside the other components
+		return c.layout.enforce(ctx)
 	default:
-		return fmt.Errorf("unknown command %q: want up, down, kubeconfig, load, logs, kubectl or helm", command)
+		return fmt.Errorf("unknown command %q: want up, down, kubeconfig, load, logs, policies, kubectl or helm", command)
 	}
 }

@@ -85,6 +85,10 @@ func runNode(l layout) error {
 	if err := network(s); err != nil {
 		return err
 	}
+	enforced, err := l.preparePolicies(s)
+	if err != nil {
+		return err
+	}
 	n := &supervisor{layout: l, env: environment(s), log: logger, children: map[int]daemon{}}
 	go n.reap()
 	for _, d := range l.first(s) {
@@ -95,6 +99,9 @@ func runNode(l layout) error {
 	}
 	for _, d := range l.others(s) {
 		n.run(d)
+	}
+	if enforced {
+		n.run(daemon{"enforcer", []string{itself, "enforcer"}})
 	}
 	select {}
 }

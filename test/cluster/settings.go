@@ -30,7 +30,7 @@ var manifests embed.FS
 
 // writeSettings writes what the components read: certificates, kubeconfigs, configuration files.
 func (l layout) writeSettings(s settings) error {
-	for _, dir := range []string{"log", "etc/cni", "etcd", "containerd", "var/lib", "var/log", "var/tmp", volumesDir} {
+	for _, dir := range []string{"log", "etc/cni", "etcd", "containerd", "plugins", "var/lib", "var/log", "var/tmp", volumesDir} {
 		if err := os.MkdirAll(l.path(dir), 0o755); err != nil {
 			return err
 		}
@@ -49,9 +49,17 @@ func (l layout) writeSettings(s settings) error {
 	data := map[string]any{"S": s, "Node": l.node, "PodNet": podNet, "NodeIP": nodeIP, "NodeName": nodeName, "DNS": dnsIP, "Bridge": bridge, "Pause": pauseImage, "CoreDNS": corednsImage}
 	for name, file := range map[string]string{
 		"containerd.toml": "etc/containerd.toml", "kubelet.yaml": "etc/kubelet.yaml", "kube-proxy.yaml": "etc/kube-proxy.yaml",
-		"cni.conflist": "etc/cni/10-bridge.conflist", "cluster.yaml": "etc/cluster.yaml",
+		"cluster.yaml": "etc/cluster.yaml",
 	} {
 		if err := render(name, data, l.path(file)); err != nil {
+			return err
+		}
+	}
+	for name, program := range map[string]string{
+		"bridge": filepath.Join(s.CNI, "bridge"), "host-local": filepath.Join(s.CNI, "host-local"), "loopback": filepath.Join(s.CNI, "loopback"),
+		policyPlugin: itself,
+	} {
+		if err := replaceLink(program, l.path("plugins", name)); err != nil {
 			return err
 		}
 	}
