@@ -6,8 +6,9 @@
 //	simulator system      an external system, with its API and what sends its events
 //	simulator ingress     the cluster's entrance: takes hosts from APIRules and passes requests to their Services
 //	simulator load        many systems that send at the same time, and the books of what they sent
+//	simulator idle        nothing, for tests of what pods may reach
 //
-// Each has a second port, for the tests: what arrived, what goes wrong, what happens next.
+// Each has a second port, for the tests: what arrived, what goes wrong, what happens next, what it can reach.
 package main
 
 import (
@@ -41,7 +42,7 @@ type options struct {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("want a command: publisher, eventing, gateway, system, ingress or load")
+		return errors.New("want a command: publisher, eventing, gateway, system, ingress, load or idle")
 	}
 	var o options
 	flags := flag.NewFlagSet("simulator "+args[0], flag.ContinueOnError)
@@ -70,13 +71,15 @@ func run(ctx context.Context, args []string) error {
 		public, control, err = newIngress()
 	case "load":
 		public, control, err = newLoad(ctx, o)
+	case "idle":
+		public, control = http.NotFoundHandler(), http.NotFoundHandler()
 	default:
-		return fmt.Errorf("unknown command %q: want publisher, eventing, gateway, system, ingress or load", args[0])
+		return fmt.Errorf("unknown command %q: want publisher, eventing, gateway, system, ingress, load or idle", args[0])
 	}
 	if err != nil {
 		return err
 	}
-	return serve(ctx, o, public, control)
+	return serve(ctx, o, public, withReach(control))
 }
 
 func serve(ctx context.Context, o options, public, control http.Handler) error {
