@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -18,7 +19,9 @@ var report = &figures{rows: map[string]*row{}}
 type figures struct {
 	rows         map[string]*row
 	disturbances []string
-	rights       []string
+
+	mu     sync.Mutex
+	rights []string
 }
 
 // row is one connector.
@@ -51,18 +54,20 @@ func (f *figures) String() string {
 		b.WriteString("\n| Release | Disturbance | Offered | Acknowledged | Refused | Unanswered | Lost | Duplicates | Waiting |\n|---|---|---|---|---|---|---|---|---|\n" + strings.Join(f.disturbances, ""))
 	}
 	if len(f.rights) > 0 {
-		b.WriteString("\n| Taken away | Of | Named | In | Then |\n|---|---|---|---|---|\n" + strings.Join(f.rights, ""))
+		b.WriteString("\n| Account | Taken away | Of | Named | In | Then |\n|---|---|---|---|---|---|\n" + strings.Join(slices.Sorted(slices.Values(f.rights)), ""))
 	}
 	return b.String()
 }
 
-// right notes what became of a registration without a permission.
-func (f *figures) right(namespace string, r rule, succeeded bool) {
+// right notes what became of a Job without a permission. Jobs of several accounts may run at the same time.
+func (f *figures) right(account, namespace string, r rule, succeeded bool) {
 	outcome := "the Job fails and says why"
 	if succeeded {
 		outcome = "the report says what was not possible"
 	}
-	f.rights = append(f.rights, fmt.Sprintf("| %s | %s | %s | %s | %s |\n", r.Verbs[0], r.Resources[0], cmp.Or(short(r.ResourceNames), "any"), cmp.Or(namespace, "the cluster"), outcome))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rights = append(f.rights, fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", account, r.Verbs[0], r.Resources[0], cmp.Or(short(r.ResourceNames), "any"), cmp.Or(namespace, "the cluster"), outcome))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }
