@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/plainyaml"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/safeyaml"
 )
 
@@ -18,6 +19,9 @@ const maxYAML = 1 << 20
 func CheckYAML(data []byte) error {
 	if len(data) > maxYAML {
 		return fmt.Errorf("larger than %d bytes; make it smaller", maxYAML)
+	}
+	if _, plain := plainyaml.JSON(data); plain {
+		return nil // no alias, no key twice
 	}
 	return safeyaml.Check(data)
 }

@@ -14,6 +14,7 @@ import (
 	"helm.sh/helm/v3/pkg/releaseutil"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/plainyaml"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/safeyaml"
 )
 
@@ -27,7 +28,8 @@ type heads struct {
 
 // headOf is a document that has been read.
 type headOf struct {
-	head *releaseutil.SimpleHead
+	head    *releaseutil.SimpleHead
+	content []byte
 	// asJSON is all that it says; nil where a key is there twice.
 	asJSON []byte
 	err    error
@@ -44,7 +46,7 @@ func (h *heads) read(document string) *headOf {
 		return found
 	}
 	found = readHead([]byte(document))
-	size := len(document) + len(found.asJSON)
+	size := 2*len(document) + len(found.asJSON)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.size += size; h.known == nil || h.size > maxRemembered {
@@ -55,14 +57,16 @@ func (h *heads) read(document string) *headOf {
 }
 
 func readHead(document []byte) *headOf {
-	out := &headOf{}
-	if out.err = safeyaml.Aliases(document); out.err != nil {
-		return out
-	}
-	out.head = &releaseutil.SimpleHead{}
-	var err error
-	if out.asJSON, err = yaml.YAMLToJSONStrict(document); err != nil {
-		out.asJSON = nil
+	out := &headOf{head: &releaseutil.SimpleHead{}, content: document}
+	plain := false
+	if out.asJSON, plain = plainyaml.JSON(document); !plain {
+		if out.err = safeyaml.Aliases(document); out.err != nil {
+			return out
+		}
+		var err error
+		if out.asJSON, err = yaml.YAMLToJSONStrict(document); err != nil {
+			out.asJSON = nil
+		}
 	}
 	if out.asJSON == nil || json.Unmarshal(out.asJSON, out.head) != nil {
 		// Helm's way is the one that counts: it takes the last of two keys, and a number for a text.
@@ -85,7 +89,7 @@ func (h *heads) sort(files map[string]string) (hooks []Hook, manifests []Manifes
 				return nil, nil, fmt.Errorf("YAML parse error on %s: %w", name, read.err)
 			}
 			head := read.head
-			m := Manifest{Source: name, APIVersion: head.Version, Kind: head.Kind, Content: []byte(document), JSON: read.asJSON}
+			m := Manifest{Source: name, APIVersion: head.Version, Kind: head.Kind, Content: read.content, JSON: read.asJSON}
 			if head.Metadata != nil {
 				m.Name = head.Metadata.Name
 				if events, isHook := head.Metadata.Annotations[release.HookAnnotation]; isHook {

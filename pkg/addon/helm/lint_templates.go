@@ -2,6 +2,7 @@ package helm
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,8 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/deprecation"
 	"k8s.io/client-go/kubernetes/scheme"
 	sigsyaml "sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/plainyaml"
 )
 
 var (
@@ -99,8 +102,11 @@ func (l *linted) object(document []byte) (*lintedObject, error) {
 		return o, nil
 	}
 	var o *lintedObject
-	if err := sigsyaml.Unmarshal(document, &o); err != nil {
-		return nil, err
+	if asJSON, plain := plainyaml.JSON(document); !plain || json.Unmarshal(asJSON, &o) != nil {
+		o = nil
+		if err := sigsyaml.Unmarshal(document, &o); err != nil {
+			return nil, err
+		}
 	}
 	if l.known == nil {
 		l.known = map[string]*lintedObject{}

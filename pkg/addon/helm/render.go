@@ -37,9 +37,9 @@ type Manifest struct {
 	APIVersion string
 	Kind       string
 	Name       string
-	// Content is the YAML document.
+	// Content is the YAML document, shared by all that are equal: nobody changes it.
 	Content []byte
-	// JSON is the same, shared by all documents that are equal: nobody changes it. It is nil where the document says a
+	// JSON is the same as JSON text, and shared, too. It is nil where the document says a
 	// key twice.
 	JSON []byte
 }

@@ -41,7 +41,7 @@ func Rules() []Rule {
 		},
 		{
 			Package: "pkg/addon",
-			Ours:    []string{"pkg/connector", "pkg/mapping", "pkg/internal/safeyaml", "schemas"},
+			Ours:    []string{"pkg/connector", "pkg/mapping", "pkg/internal/plainyaml", "pkg/internal/safeyaml", "schemas"},
 			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/Masterminds/semver/v3"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
@@ -86,8 +86,8 @@ func Rules() []Rule {
 		},
 		{Package: "pkg/addon/serve", Ours: []string{"pkg/addon"}, Never: []string{clientGo, helm}},
 		{Package: "pkg/addon/verify", Ours: []string{"pkg/addon", "pkg/addon/helm"}},
-		{Package: "pkg/addon/helm/engine", Others: []string{helm, "github.com/Masterminds/sprig/v3", "sigs.k8s.io/yaml"}},
-		{Package: "pkg/addon/helm", Ours: []string{"pkg/addon/helm/engine", "pkg/internal/jsonref", "pkg/internal/safeyaml"}, Others: []string{helm, kubernetes, "sigs.k8s.io/yaml", "github.com/santhosh-tekuri/jsonschema/v6"}},
+		{Package: "pkg/addon/helm/engine", Ours: []string{"pkg/internal/plainyaml"}, Others: []string{helm, "github.com/Masterminds/sprig/v3", "sigs.k8s.io/yaml"}},
+		{Package: "pkg/addon/helm", Ours: []string{"pkg/addon/helm/engine", "pkg/internal/jsonref", "pkg/internal/plainyaml", "pkg/internal/safeyaml"}, Others: []string{helm, kubernetes, "sigs.k8s.io/yaml", "github.com/santhosh-tekuri/jsonschema/v6"}},
 		{
 			Package: "pkg/addon/provision",
 			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/addon/helm", "pkg/connector", "pkg/secret"},
@@ -183,6 +183,7 @@ func Rules() []Rule {
 		{Package: "pkg/cli/addonctl", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/registration/...", "pkg/kyma/..."}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml"}},
 		{Package: "pkg/cli/registrationjob", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml", kubernetes}, Never: []string{helm}},
 		{Package: "pkg/cli/eventgateway", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/registration/...", "pkg/kyma/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "github.com/VictoriaMetrics/metrics"}, Never: []string{helm, kubernetes}},
+		{Package: "pkg/internal/plainyaml", Others: []string{"sigs.k8s.io/yaml"}},
 		{Package: "pkg/internal/safeyaml", Others: []string{"go.yaml.in/yaml/v3"}},
 		{Package: "pkg/internal/jsonschema", Others: []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
 		{Package: "pkg/internal/tracing", Ours: []string{"pkg/internal/httpclient"}, Others: []string{"go.opentelemetry.io/otel", "google.golang.org/protobuf/encoding/protowire"}, Never: []string{"google.golang.org/grpc"}},

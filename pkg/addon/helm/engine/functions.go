@@ -11,6 +11,8 @@ import (
 	"github.com/Masterminds/sprig/v3"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/plainyaml"
 )
 
 // Engine prepares templates and remembers them. It is safe for concurrent use.
@@ -474,6 +476,9 @@ func (m *memory) yamlOf(v any) string {
 func (m *memory) mapOf(source string) map[string]any {
 	found := m.fromMap.get(source, 4*len(source), func() map[string]any {
 		out := map[string]any{}
+		if asJSON, plain := plainyaml.JSON([]byte(source)); plain && json.Unmarshal(asJSON, &out) == nil {
+			return out
+		}
 		if err := yaml.Unmarshal([]byte(source), &out); err != nil {
 			out["Error"] = err.Error()
 		}
