@@ -31,8 +31,8 @@ type Chart interface {
 type Kubernetes interface {
 	// Strict returns what strict validation finds; nothing for kinds that it does not know.
 	Strict(document []byte) []string
-	// Removed returns since when the document's API is gone, where it is gone in a version of Kubernetes.
-	Removed(document []byte, kubeVersion string) string
+	// Removed returns since when the API of a kind is gone, where it is gone in a version of Kubernetes.
+	Removed(apiVersion, kind, kubeVersion string) string
 	// Restricted returns what the Pod Security Standard "restricted" does not allow.
 	Restricted(document []byte) ([]string, error)
 	// JSONPath says whether a path hits something; an error means that it is no path.

@@ -67,8 +67,9 @@ type addonContext struct {
 	explained bool // some rule has found something
 	failed    bool // some rule has found an error
 
-	// documents are those that the plans render, by their text.
+	// documents are those that the plans render, by their text; files are the YAML files that rules have read, by name.
 	documents map[string]*seenDocument
+	files     map[string]*document
 
 	options    Options
 	chart      func() (Chart, error)
@@ -173,7 +174,7 @@ func (c *addonContext) prepare() {
 
 // forget lets go of what only the rules of this add-on need: renderings are large.
 func (c *addonContext) forget() {
-	c.chart, c.definition, c.events, c.mapped, c.documents = nil, nil, nil, nil, nil
+	c.chart, c.definition, c.events, c.mapped, c.documents, c.files = nil, nil, nil, nil, nil, nil
 	c.options.Kubernetes = nil
 	for _, p := range c.plans {
 		p.form, p.render = nil, nil
@@ -209,10 +210,18 @@ func newPlan(c *addonContext, dir string) *planContext {
 // file is a path in the plan's directory, as problems name it.
 func (p *planContext) file(name string) string { return path.Join(p.dir, name) }
 
-// document reads a YAML file of the add-on. The result is never nil.
+// document reads a YAML file of the add-on, once: nobody changes it. The result is never nil.
 func (c *addonContext) document(name string) *document {
-	data, found := c.tree.Read(name)
-	return newDocument(name, data, found)
+	d, known := c.files[name]
+	if !known {
+		data, found := c.tree.Read(name)
+		d = newDocument(name, data, found)
+		if c.files == nil {
+			c.files = map[string]*document{}
+		}
+		c.files[name] = d
+	}
+	return d
 }
 
 // chartFile is a path in the chart, as problems name it.

@@ -28,6 +28,12 @@ type object struct {
 	} `json:"spec"`
 }
 
+// apiOf says of which API an object is.
+type apiOf struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+}
+
 func yamlToJSON(data []byte) ([]byte, error) { return yaml.YAMLToJSON(data) }
 
 var (

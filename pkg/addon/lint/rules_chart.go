@@ -337,10 +337,12 @@ func releaseSize(c *addonContext, r rendering) int {
 	}{Chart: map[string][]byte{}, Config: r.values}
 	for _, m := range r.manifests {
 		size += int64(len(m.Content))
-		kept.Manifest = append(kept.Manifest, m.Content...)
 	}
 	if size < maxRelease/2 { // even if nothing of it can be packed
 		return 0
+	}
+	for _, m := range r.manifests {
+		kept.Manifest = append(kept.Manifest, m.Content...)
 	}
 	for name, data := range c.parsed.Chart.All() {
 		kept.Chart[name] = data

@@ -34,7 +34,7 @@ func fileRules() []Rule {
 					if !addon.IsYAML(f.Path) {
 						continue
 					}
-					d := newDocument(f.Path, f.Data, true)
+					d := c.document(f.Path)
 					switch {
 					case !utf8.Valid(f.Data):
 						problems = append(problems, problem{path: f.Path, message: "is not UTF-8"})

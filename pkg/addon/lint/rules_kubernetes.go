@@ -44,7 +44,11 @@ func kubernetesRules() []Rule {
 			Next:    "choose the API by .Capabilities.APIVersions.Has",
 			plan: func(p *planContext) []problem {
 				return p.judged(func(k Kubernetes, m Manifest, r rendering) []string {
-					if since := k.Removed(m.decoded(), r.profile.kubeVersion); since != "" {
+					api, err := decode[apiOf](m)
+					if err != nil {
+						return nil
+					}
+					if since := k.Removed(api.APIVersion, api.Kind, r.profile.kubeVersion); since != "" {
 						return []string{fmt.Sprintf("the API is gone since Kubernetes %s", since)}
 					}
 					return nil

@@ -56,7 +56,7 @@ func styleRules() []Rule {
 				var problems []problem
 				for _, f := range c.tree.Files() {
 					if addon.IsYAML(f.Path) {
-						problems = append(problems, untidy(newDocument(f.Path, f.Data, true))...)
+						problems = append(problems, untidy(c.document(f.Path))...)
 					}
 				}
 				return problems

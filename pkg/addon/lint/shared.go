@@ -11,8 +11,9 @@ import (
 type shared struct {
 	random byContent[[]problem]
 	read   byContent[templateReads]
-	// schemas are those that are published for documents.
+	// schemas are those that are published for documents, older those of charts for an older Helm.
 	schemas byContent[compiledSchema]
+	older   byContent[olderSchema]
 }
 
 type compiledSchema struct {

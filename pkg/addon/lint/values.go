@@ -23,7 +23,11 @@ func (p *planContext) olderHelm(r rendering) string {
 	if yaml.Unmarshal(data, &values) != nil {
 		return ""
 	}
-	result, err := gojsonschema.Validate(gojsonschema.NewBytesLoader(schema), gojsonschema.NewGoLoader(addon.MergeValues(values, r.values)))
+	older := p.options.shared.older.of(schema, compileOlder)
+	if older.err != nil {
+		return oneLine(older.err)
+	}
+	result, err := older.compiled.Validate(gojsonschema.NewGoLoader(addon.MergeValues(values, r.values)))
 	if err != nil {
 		return oneLine(err)
 	}
@@ -34,4 +38,14 @@ func (p *planContext) olderHelm(r rendering) string {
 	}
 	slices.Sort(problems)
 	return strings.Join(slices.Compact(problems), "; ")
+}
+
+type olderSchema struct {
+	compiled *gojsonschema.Schema
+	err      error
+}
+
+func compileOlder(schema []byte) (s olderSchema) {
+	s.compiled, s.err = gojsonschema.NewSchema(gojsonschema.NewBytesLoader(schema))
+	return s
 }

@@ -61,10 +61,13 @@ func (k *Kubernetes) Strict(document []byte) []string {
 	}
 }
 
-// Removed says since which version of Kubernetes the API of a document is gone, where it is gone in the given
-// one, such as 1.33.0. It is empty where that version still serves it.
-func (k *Kubernetes) Removed(document []byte, kubeVersion string) string {
-	object, _ := k.typed(document)
+// Removed says since which version of Kubernetes the API of a kind is gone, where it is gone in the given one, such as
+// 1.33.0. It is empty where that version still serves it, and for kinds that are not Kubernetes' own.
+func (k *Kubernetes) Removed(apiVersion, kind, kubeVersion string) string {
+	object, err := scheme.Scheme.New(schema.FromAPIVersionAndKind(apiVersion, kind))
+	if err != nil {
+		return ""
+	}
 	gone, ok := object.(interface {
 		APILifecycleRemoved() (major, minor int)
 	})

@@ -29,11 +29,10 @@ func TestStrictFindsWhatTheAPIServerWouldFind(t *testing.T) {
 func TestRemovedKnowsWhenAnAPIWent(t *testing.T) {
 	t.Parallel()
 	k := objects.New()
-	ingress := []byte("apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: i}\n")
-	assert.Equal(t, "1.22", k.Removed(ingress, "1.33.0"))
-	assert.Empty(t, k.Removed(ingress, "1.15.0"))
-	assert.Empty(t, k.Removed([]byte(service), "1.33.0"))
-	assert.Empty(t, k.Removed([]byte("apiVersion: example.com/v1\nkind: Other\n"), "1.33.0"))
+	assert.Equal(t, "1.22", k.Removed("extensions/v1beta1", "Ingress", "1.33.0"))
+	assert.Empty(t, k.Removed("extensions/v1beta1", "Ingress", "1.15.0"))
+	assert.Empty(t, k.Removed("v1", "Service", "1.33.0"))
+	assert.Empty(t, k.Removed("example.com/v1", "Other", "1.33.0"))
 }
 
 func TestRestrictedIsThePodSecurityStandard(t *testing.T) {
