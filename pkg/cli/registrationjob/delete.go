@@ -2,6 +2,8 @@ package registrationjob
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"strings"
 	"time"
 
@@ -90,11 +92,14 @@ func (j *job) delete(ctx context.Context, keepGenerated bool) error {
 	return j.print(removal)
 }
 
-// applicationToLeave needs only the parameters that name the Application: others may be gone already.
+// applicationToLeave needs only the parameters that name the Application: others may be gone already, or be wrong.
 func (j *job) applicationToLeave() (string, error) {
-	given, err := j.definition.ReadValues(j.params...)
-	if err != nil {
-		return "", &registration.ConfigError{What: "the parameters cannot be read", Next: "give the one that names the Application by --params", Err: err}
+	given := map[string]string{}
+	var unread error
+	for _, place := range j.params {
+		values, err := j.definition.ReadValues(place)
+		unread = errors.Join(unread, err)
+		maps.Copy(given, values)
 	}
 	texts := make([]secret.Text, 0, len(given))
 	for name, parameter := range j.definition.Parameters {
@@ -102,14 +107,18 @@ func (j *job) applicationToLeave() (string, error) {
 		switch {
 		case ok && parameter.Kind == connector.KindSecret:
 			texts = append(texts, secret.New(value))
-		case !ok:
+		case !ok && unread == nil: // else it is not known whether it has a value
 			given[name] = parameter.Default
 		default:
 			given[name] = strings.TrimSpace(value)
 		}
 	}
 	j.setRedactor(secret.NewRedactor(texts...))
-	return registration.ApplicationName(j.definition, expression.Input{Params: given})
+	name, err := registration.ApplicationName(j.definition, expression.Input{Params: given})
+	if err != nil && unread != nil {
+		return "", &registration.ConfigError{What: "the parameters cannot be read", Next: "give the one that names the Application by --params", Err: unread}
+	}
+	return name, err
 }
 
 // hasObjects says whether the flags name objects beside the release.
