@@ -141,7 +141,9 @@ func TestPodsWaitForTheirPoliciesWhereTheyAreEnforced(t *testing.T) {
 		require.NoError(t, l.writeNetwork(enforced))
 		data, err := os.ReadFile(l.path("etc/cni/10-bridge.conflist"))
 		require.NoError(t, err)
-		var list struct{ Plugins []struct{ Type, Socket string } }
+		var list struct {
+			Plugins []struct{ Type, Socket string }
+		}
 		require.NoError(t, json.Unmarshal(data, &list))
 		var plugins []string
 		for _, p := range list.Plugins {
