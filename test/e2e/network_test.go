@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -124,9 +125,11 @@ func (s *suite) idle(t *testing.T, namespace, name string, labels map[string]str
 }
 
 // reach asks a pod what it can reach: kind is address or name.
-func (s *suite) reach(t *testing.T, namespace, pod, kind, target string) string {
+func (s *suite) reach(t *testing.T, namespace, pod, kind, target string) (answer string) {
 	t.Helper()
-	return s.kubectl(t, "get", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/http:%s:9000/proxy/reach?%s=%s", namespace, pod, kind, url.QueryEscape(target)))
+	out := s.kubectl(t, "get", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods/http:%s:9000/proxy/reach?%s=%s", namespace, pod, kind, url.QueryEscape(target)))
+	require.NoError(t, json.Unmarshal([]byte(out), &answer))
+	return answer
 }
 
 // opens fails the test unless a pod gets through to all addresses. Policies may take their time.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"syscall"
@@ -15,14 +14,14 @@ import (
 //	GET /reach?address=host:port   a connection by TCP
 //	GET /reach?name=host           an answer of the cluster's DNS
 //
-// The answer is open, closed (somebody says that nobody listens there) or blocked, with the reason.
+// The answer, as JSON, is open, closed (somebody says that nobody listens there) or blocked, with the reason.
 func withReach(control http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", control)
 	mux.HandleFunc("GET /reach", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
 		defer cancel()
-		fmt.Fprint(w, reach(ctx, r.FormValue("address"), r.FormValue("name")))
+		writeJSON(w, reach(ctx, r.FormValue("address"), r.FormValue("name")))
 	})
 	return mux
 }
