@@ -177,9 +177,9 @@ func TestNetworkPoliciesAreExtended(t *testing.T) {
 	t.Parallel()
 	rule := func(port int) []any { return []any{values{"ports": []any{values{"port": port}}}} }
 	os := render(t, install(form().with(values{"networkPolicy": values{"extraIngress": rule(7001), "extraEgress": rule(7002)}})))
-	for name, want := range map[string]bool{"my-c4c-gateway": true, "my-c4c-registration": true, "my-c4c-test": true, "my-c4c-prepare": false} {
+	for _, name := range []string{"my-c4c-gateway", "my-c4c-registration", "my-c4c-test", "my-c4c-prepare"} {
 		_, open := egress(into[networkingv1.NetworkPolicy](t, os.find(t, "NetworkPolicy", name)))[7002]
-		assert.Equal(t, want, open, name)
+		assert.True(t, open, name)
 	}
 	assert.Contains(t, ingress(into[networkingv1.NetworkPolicy](t, os.find(t, "NetworkPolicy", "my-c4c-gateway"))), 7001)
 

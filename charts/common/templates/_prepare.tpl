@@ -64,6 +64,9 @@ spec:
   policyTypes: [Ingress, Egress]
   egress:
     {{- include "common.egressBasics" . | nindent 4 }}
+    {{- with include "common.egressExtra" . }}
+    {{- . | nindent 4 }}
+    {{- end }}
 {{- end }}
 ---
 {{ $env := include "common.prepareEnv" . -}}
