@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,7 +20,7 @@ import (
 // concurrent use.
 type valued struct {
 	owner *Chart
-	// chart is a copy, with the dependencies that the values choose.
+	// chart is a copy, with the dependencies that the values choose. Nobody changes it.
 	chart *chart.Chart
 	// values are those of the chart with the given ones over them. Nobody changes them.
 	values chartutil.Values
@@ -54,12 +55,13 @@ func (c *Chart) with(values map[string]any) (*valued, error) {
 }
 
 func (c *Chart) prepare(given map[string]any) (*valued, error) {
-	v := &valued{owner: c, chart: clone(c.chart)}
+	v := &valued{owner: c}
 	values := engine.Copy(given)
 	if values == nil {
 		values = map[string]any{}
 	}
-	if err := chartutil.ProcessDependenciesWithMerge(v.chart, values); err != nil {
+	var err error
+	if v.chart, err = c.choose(values); err != nil {
 		return nil, err
 	}
 	merged, err := chartutil.CoalesceValues(v.chart, values)
@@ -72,6 +74,33 @@ func (c *Chart) prepare(given map[string]any) (*valued, error) {
 	}
 	v.set = sync.OnceValue(v.prepareSet)
 	return v, nil
+}
+
+// choose copies the chart, with the dependencies that the values choose. Where they choose none, one copy does for all.
+func (c *Chart) choose(values map[string]any) (*chart.Chart, error) {
+	process := func(values map[string]any) (*chart.Chart, error) {
+		work := clone(c.chart)
+		return work, chartutil.ProcessDependenciesWithMerge(work, values)
+	}
+	if hasChoice(c.chart) {
+		return process(values)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.chosen == nil {
+		work, err := process(map[string]any{})
+		if err != nil {
+			return nil, err
+		}
+		c.chosen = work
+	}
+	return c.chosen, nil
+}
+
+// hasChoice says whether values switch dependencies of the chart on or off.
+func hasChoice(c *chart.Chart) bool {
+	return slices.ContainsFunc(c.Metadata.Dependencies, func(d *chart.Dependency) bool { return d == nil || d.Condition != "" || len(d.Tags) > 0 }) ||
+		slices.ContainsFunc(c.Dependencies(), hasChoice)
 }
 
 // prepareSet returns the chart's templates; nil where Helm has to render them.

@@ -174,10 +174,10 @@ func (c *addonContext) prepare() {
 
 // forget lets go of what only the rules of this add-on need: renderings are large.
 func (c *addonContext) forget() {
-	c.chart, c.definition, c.events, c.mapped, c.documents, c.files = nil, nil, nil, nil, nil, nil
+	c.chart, c.definition, c.events, c.mapped, c.xref, c.documents, c.files = nil, nil, nil, nil, nil, nil, nil
 	c.options.Kubernetes = nil
 	for _, p := range c.plans {
-		p.form, p.render = nil, nil
+		p.form, p.render, p.bindings = nil, nil, nil
 	}
 }
 
