@@ -168,7 +168,8 @@ var others = map[string]tool{
 		"create job":   {"--from"}, "create namespace": {},
 		"config set-context": {"--current"},
 		"scale":              {"--replicas"},
-		"wait":               {"--for", "--timeout"},
+		"wait":               {"--for", "--selector", "--timeout"},
+		"rollout restart":    {},
 		"rollout status":     {},
 	}},
 }
@@ -420,7 +421,7 @@ func TestNames(t *testing.T) {
 	}
 	objects := regexp.MustCompile(`\b[a-z0-9-]*my-c4c[a-z0-9-]*`).FindAllString(rendered.String(), -1)
 	// Pods and claims of a StatefulSet, the second stream, and a Job of the reader's own.
-	objects = append(objects, "my-c4c", "my-c4c-gateway-0", "my-c4c-gateway-1", "buffer-my-c4c-gateway-0", "c4c-my-c4c-dead", "my-c4c-now")
+	objects = append(objects, "my-c4c", "my-c4c-gateway-0", "my-c4c-gateway-1", "buffer-my-c4c-gateway-0", "buffer-my-c4c-gateway-1", "c4c-my-c4c-dead", "my-c4c-now")
 
 	var source strings.Builder
 	for _, pattern := range []string{"pkg/gateway/*.go", "pkg/gateway/*/*.go"} {
