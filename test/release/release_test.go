@@ -147,7 +147,7 @@ func TestScriptsNameWhatExists(t *testing.T) {
 					if strings.HasPrefix(strings.TrimSpace(line), "make ") || strings.HasPrefix(s.Run, "make ") {
 						continue
 					}
-					if _, archive, ok := strings.Cut(line, "-czf "); ok {
+					if _, archive, ok := strings.Cut(line, "> "); ok {
 						there = append(there, strings.Fields(archive)[0])
 					}
 					for _, match := range word.FindAllStringSubmatch(line, -1) {
