@@ -156,14 +156,14 @@ func (t *tracer) noteOwn(of any, s step, v any, found bool) {
 			t.lost = true // in two places, of which another time each may hold something else
 		}
 		r.want, r.node = like, t.enter(v)
-	} else if !comparable(v) {
+	} else if !isPlain(v) {
 		t.lost = true
 	}
 	t.reads = append(t.reads, r)
 }
 
-// comparable says whether same compares a value that is neither a table nor a list.
-func comparable(v any) bool {
+// isPlain says whether same compares a value that is neither a table nor a list.
+func isPlain(v any) bool {
 	switch v.(type) {
 	case nil, string, bool, int, int64, float64, []string:
 		return true
@@ -172,7 +172,7 @@ func comparable(v any) bool {
 	return kind == reflect.Struct || kind == reflect.Map
 }
 
-// same says whether two values that are comparable are the same. Structs are what Helm says of the chart; maps are its
+// same says whether two values that are plain are the same. Structs are what Helm says of the chart; maps are its
 // files, of which there is one set, or empty.
 func same(a, b any) bool {
 	switch a := a.(type) {
