@@ -50,7 +50,7 @@ func TestNetwork(t *testing.T) {
 				"podSelector": map[string]any{"matchLabels": map[string]string{"app": "idle"}}, "policyTypes": []string{"Ingress", "Egress"},
 				"ingress": []any{map[string]any{"from": []any{peerIn("elsewhere")}, "ports": []any{map[string]any{"port": "tests"}}}},
 				"egress": []any{
-					map[string]any{"ports": []any{map[string]any{"port": 53, "protocol": "UDP"}, map[string]any{"port": 6443}}},
+					map[string]any{"ports": []any{map[string]any{"port": 53, "protocol": "UDP"}, map[string]any{"port": 443}, map[string]any{"port": 6443}}},
 					map[string]any{"to": []any{peerIn("elsewhere")}, "ports": []any{map[string]any{"port": 9000}}},
 				},
 			},
@@ -91,7 +91,7 @@ func TestNetwork(t *testing.T) {
 		open, blocked []string
 	}{
 		{"registration", []string{api, kyma, system}, []string{nats, stranger, denied, management, relay, system[:len(system)-3] + "9000"}},
-		{"gateway", []string{publisher, system}, []string{nats, stranger, denied, api}},
+		{"gateway", []string{publisher, system}, []string{nats, stranger, denied}},
 	} {
 		t.Run("the "+part.name+" reaches what it needs", func(t *testing.T) {
 			// A pod with its labels is bound by its policy.
