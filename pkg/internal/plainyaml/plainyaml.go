@@ -125,8 +125,8 @@ func (p *parser) collect(begin int, members []member) bool {
 
 // value reads what follows a key of an indent, on the same line or below.
 func (p *parser) value(rest string, indent, depth int) bool {
-	switch {
-	case rest == "":
+	switch rest {
+	case "":
 		p.advance()
 		switch {
 		case !p.ended && p.indent >= indent && isItem(p.line):
@@ -136,7 +136,7 @@ func (p *parser) value(rest string, indent, depth int) bool {
 		}
 		p.out = append(p.out, "null"...)
 		return true
-	case rest == "|" || rest == "|-":
+	case "|", "|-":
 		return p.literal(indent, rest == "|")
 	}
 	if !p.scalar(rest) {
