@@ -12,9 +12,9 @@ import (
 )
 
 // readDir reads the directory dir of root with everything below it. Links are followed where they stay
-// in root; keep says which paths, relative to dir, are read (nil: all).
-func readDir(root *os.Root, dir string, limits Limits, keep func(name string, isDir bool) bool) (Tree, error) {
-	r := dirReader{root: root, dir: dir, budget: budget{limits: limits}, keep: keep}
+// in root, and what they lead to is taken from links (nil: read each time); keep says which paths, relative to dir, are read (nil: all).
+func readDir(root *os.Root, dir string, limits Limits, links *linked, keep func(name string, isDir bool) bool) (Tree, error) {
+	r := dirReader{root: root, dir: dir, budget: budget{limits: limits}, linked: links, keep: keep}
 	info, err := root.Stat(dir)
 	if err != nil {
 		return Tree{}, linkError(root, dir, err)
@@ -30,15 +30,23 @@ func readDir(root *os.Root, dir string, limits Limits, keep func(name string, is
 	if err := r.walk(at, ".", []fs.FileInfo{info}); err != nil {
 		return Tree{}, err
 	}
-	return NewTree(r.files)
+	var files []File
+	for _, h := range r.found {
+		if !h.dir {
+			files = append(files, File{Path: h.path, Data: h.file.Data, Executable: h.file.Executable})
+		}
+	}
+	return NewTree(files)
 }
 
 type dirReader struct {
 	root   *os.Root
 	dir    string
 	budget budget
+	linked *linked
 	keep   func(name string, isDir bool) bool
-	files  []File
+	found  []held // relative to dir
+	less   bool   // something was left out
 }
 
 // walk reads the directory at, whose name relative to r.dir is name; above are the directory itself and its parents.
@@ -60,6 +68,7 @@ func (r *dirReader) walk(at *os.Root, name string, above []fs.FileInfo) error {
 			if info, err = one.root.Stat(one.at); err != nil {
 				// What is left out may be broken.
 				if r.keep != nil && !r.keep(child, false) {
+					r.less = true
 					continue
 				}
 				return linkError(r.root, one.full, err)
@@ -67,6 +76,7 @@ func (r *dirReader) walk(at *os.Root, name string, above []fs.FileInfo) error {
 			one.kind = info.Mode().Type()
 		}
 		if r.keep != nil && !r.keep(child, one.kind.IsDir()) {
+			r.less = true
 			continue
 		}
 		if err := r.budget.entry(one.full, strings.Count(child, "/")); err != nil {
@@ -101,12 +111,28 @@ func (r *dirReader) below(e entry, info fs.FileInfo, above []fs.FileInfo) error 
 			return fmt.Errorf("%s: the link leads back to a directory above it; run addonctl link", e.full)
 		}
 	}
+	r.found = append(r.found, held{path: e.name, dir: true})
+	byLink := r.linked != nil && e.root == r.root
+	if byLink {
+		if done, err := r.again(e, r.linked.find(info)); done {
+			return err
+		}
+	}
 	at, err := e.root.OpenRoot(e.at)
 	if err != nil {
 		return err
 	}
 	defer at.Close()
-	return r.walk(at, e.name, append(above[:len(above):len(above)], info))
+	from, less := len(r.found), r.less
+	r.less = false
+	if err := r.walk(at, e.name, append(above[:len(above):len(above)], info)); err != nil {
+		return err
+	}
+	if byLink && !r.less {
+		r.remember(e, info, r.found[from:])
+	}
+	r.less = r.less || less
+	return nil
 }
 
 func notAFile(name string) error {
@@ -134,7 +160,7 @@ func (r *dirReader) file(e entry) error {
 	if err := r.budget.file(e.full, int64(data.Len())); err != nil {
 		return err
 	}
-	r.files = append(r.files, File{Path: e.name, Data: data.Bytes(), Executable: info.Mode()&0o100 != 0})
+	r.found = append(r.found, held{path: e.name, file: File{Data: data.Bytes(), Executable: info.Mode()&0o100 != 0}})
 	return nil
 }
 

@@ -20,7 +20,10 @@ const (
 
 // Repository is a checkout with add-ons in addons/ and their charts in charts/. Nothing outside it is
 // read or written, whatever links say.
-type Repository struct{ dir string }
+type Repository struct {
+	dir    string
+	linked *linked // nil: every link is followed anew
+}
 
 // OpenRepository opens the repository at dir.
 func OpenRepository(dir string) (*Repository, error) {
@@ -48,6 +51,9 @@ func FindRepository(from string) (*Repository, error) {
 
 // Dir is where the repository is.
 func (r *Repository) Dir() string { return r.dir }
+
+// Still is the repository for as long as nothing changes in it: what several add-ons share is read once.
+func (r *Repository) Still() *Repository { return &Repository{dir: r.dir, linked: &linked{}} }
 
 // Root opens the repository for access that cannot leave it.
 func (r *Repository) Root() (*os.Root, error) { return os.OpenRoot(r.dir) }
@@ -80,7 +86,7 @@ func (r *Repository) Read(name string) (Tree, error) {
 		return Tree{}, err
 	}
 	defer root.Close()
-	return readAddon(root, path.Join(AddonsDir, name), DefaultLimits())
+	return readAddon(root, path.Join(AddonsDir, name), DefaultLimits(), r.linked)
 }
 
 // Load reads the add-on in addons/<name>.
@@ -98,8 +104,9 @@ func (r *Repository) LoadAll() ([]*Addon, error) {
 	if err != nil {
 		return nil, err
 	}
+	still := r.Still()
 	addons, problems := make([]*Addon, len(names)), make([]error, len(names))
-	if err := Spread(context.Background(), len(names), func(i int) { addons[i], problems[i] = r.Load(names[i]) }); err != nil {
+	if err := Spread(context.Background(), len(names), func(i int) { addons[i], problems[i] = still.Load(names[i]) }); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(addons, func(a *Addon) bool { return a == nil }), errors.Join(problems...)

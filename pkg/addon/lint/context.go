@@ -22,10 +22,8 @@ type repository struct {
 	*addon.Repository
 	addons []*addonContext
 	found  []problem // by the rules that ran before
-	// addressed are the addresses in documents, once somebody asked; never nil then.
-	addressed []address
-	// documentNames are the documents of the repository, once somebody asked.
-	documentNames []string
+	// inDocuments is what documents tell, once somebody asked.
+	inDocuments *told
 }
 
 // troubled says whether a rule that ran before found something in a file.

@@ -212,9 +212,13 @@ type runner struct {
 func (r *runner) subjects(ctx context.Context, target Target) ([]*addonContext, error) {
 	subjects := make([]*addonContext, len(target.Names)+len(target.Paths))
 	errs := make([]error, len(subjects))
+	repo := target.Repository
+	if repo != nil {
+		repo = repo.Still()
+	}
 	err := addon.Spread(ctx, len(subjects), func(i int) {
 		if i < len(target.Names) {
-			subjects[i] = newAddon(r.options, target.Repository, target.Names[i])
+			subjects[i] = newAddon(r.options, repo, target.Names[i])
 		} else {
 			subjects[i], errs[i] = newFromPath(r.options, target.Paths[i-len(target.Names)])
 		}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -102,16 +103,28 @@ func (c *Context) Repo() (*addon.Repository, error) {
 }
 
 // Addon loads the add-on that ref means: a name in the repository, a directory or an archive.
-func (c *Context) Addon(ref string) (*addon.Addon, error) {
-	var repo *addon.Repository
-	if !isPath(ref) {
-		var err error
-		if repo, err = c.Repo(); err != nil {
+func (c *Context) Addon(ref string) (*addon.Addon, error) { return c.loader()(ref) }
+
+// loader loads add-ons as Addon does, while nothing changes in the repository.
+func (c *Context) loader() func(ref string) (*addon.Addon, error) {
+	open := sync.OnceValues(func() (*addon.Repository, error) {
+		repo, err := c.Repo()
+		if err != nil {
 			return nil, err
 		}
+		return repo.Still(), nil
+	})
+	return func(ref string) (*addon.Addon, error) {
+		var repo *addon.Repository
+		if !isPath(ref) {
+			var err error
+			if repo, err = open(); err != nil {
+				return nil, err
+			}
+		}
+		a, err := addon.Resolve(repo, ref)
+		return a, cli.Config(err)
 	}
-	a, err := addon.Resolve(repo, ref)
-	return a, cli.Config(err)
 }
 
 // names are the add-ons in the repository that the references mean; all of them where there are none.

@@ -31,9 +31,9 @@ files, without times and owners, so that the same add-on always gives the same b
 	output := outputFlag(cmd)
 	noCache := cacheFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		pack := packer(c.cache(*noCache))
+		load, pack := c.loader(), packer(c.cache(*noCache))
 		archives, problems := make([]packed, len(args)), make([]error, len(args))
-		if err := addon.Spread(cmd.Context(), len(args), func(i int) { archives[i], problems[i] = c.pack(args[i], out, pack) }); err != nil {
+		if err := addon.Spread(cmd.Context(), len(args), func(i int) { archives[i], problems[i] = packTo(out, args[i], load, pack) }); err != nil {
 			return err
 		}
 		for _, err := range problems {
@@ -59,9 +59,9 @@ type packed struct {
 	Digest string `json:"digest"`
 }
 
-// pack writes the archive of one add-on.
-func (c *Context) pack(ref, out string, pack addon.Packer) (packed, error) {
-	a, err := c.Addon(ref)
+// packTo writes the archive of one add-on.
+func packTo(out, ref string, load func(ref string) (*addon.Addon, error), pack addon.Packer) (packed, error) {
+	a, err := load(ref)
 	if err != nil {
 		return packed{}, err
 	}
