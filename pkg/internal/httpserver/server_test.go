@@ -171,7 +171,7 @@ func TestHTTPSKeepsTheLimits(t *testing.T) {
 		var answer *http.Response
 		require.Eventually(t, func() bool { // the one before may still be told as busy for a moment
 			var err error
-			answer, err = client.Get("https://" + server.Addr().String()) //nolint:bodyclose // below
+			answer, err = client.Get("https://" + server.Addr().String())
 			return err == nil
 		}, patience, time.Millisecond)
 		body, err := io.ReadAll(answer.Body)
