@@ -152,7 +152,7 @@ func snippets() []string {
 // unsures are what is left to Helm.
 func unsures() []string {
 	return []string{
-		"{{ fail \"no\" }}", "{{ required \"r\" .Values.none }}", "{{ .Values.none.deep }}", "{{ index .Values.list 9 }}", "{{ eq 1 \"a\" }}", "{{ .Values.t.x }}", "{{ nope }}", "{{ if }}",
+		"{{ fail \"no\" }}", "{{ required \"r\" .Values.none }}", "{{ .Values.none.deep }}", "{{ index .Values.list 9 }}", "{{ eq 1 \"a\" }}", "{{ .Values.t.x }}", "{{ nope }}", "{{ if }}", "{{ index .none }}", "{{ index nil }}",
 		"{{ include \"none\" . }}", "{{ .Capabilities.KubeVersion }}", "{{ $k := .Capabilities.KubeVersion }}{{ $k.String }}", "{{ .Capabilities }}", "{{ .Values.YAML }}", "{{ html \"<\" }}", "{{ call .Values.t }}",
 		"{{ trunc \"a\" \"b\" }}", "{{ lower 1 }}", "{{ len 3 }}", "{{ range .Values.t }}{{ end }}", "{{ semverCompare \"x\" \"y\" }}", "{{ regexFind \"[\" \"a\" }}", "{{ .Values.t 1 }}", "{{ 1 | .Values.n }}",
 		"{{ define \"loop\" }}{{ include \"loop\" . }}{{ end }}{{ include \"loop\" . }}", "{{ tpl \"{{ define \\\"own\\\" }}o{{ end }}{{ include \\\"own\\\" . }}\" . }}", "{{ tpl \"{{\" . }}", "{{ toToml .Values.map }}", "{{ toYamlPretty .Values.map }}",

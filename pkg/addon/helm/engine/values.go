@@ -339,6 +339,9 @@ func index(args []any) any {
 		stop("no argument")
 	}
 	of := args[0]
+	if of == nil {
+		stop("an index of nothing")
+	}
 	for _, at := range args[1:] {
 		if m, ok := asMap(of); ok {
 			key, ok := at.(string)
