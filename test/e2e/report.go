@@ -19,6 +19,7 @@ var report = &figures{rows: map[string]*row{}}
 type figures struct {
 	rows         map[string]*row
 	disturbances []string
+	policies     string // what the cluster says of NetworkPolicies; empty where nobody asked
 
 	mu     sync.Mutex
 	rights []string
@@ -49,6 +50,9 @@ func (f *figures) String() string {
 			relayed = strconv.Itoa(r.relayed)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %s | %s | %s | %s |\n", name, seconds(r.install), seconds(r.provision), r.apis, r.events, relayed, seconds(r.uninstall), seconds(r.down), cmp.Or(r.left, "not tried"))
+	}
+	if f.policies != "" {
+		fmt.Fprintf(&b, "\nNetworkPolicies are %s.\n", f.policies)
 	}
 	if len(f.disturbances) > 0 {
 		b.WriteString("\n| Release | Disturbance | Offered | Acknowledged | Refused | Unanswered | Lost | Duplicates | Waiting |\n|---|---|---|---|---|---|---|---|---|\n" + strings.Join(f.disturbances, ""))
