@@ -137,7 +137,7 @@ func TestOneBadAddonFailsTheWholeResource(t *testing.T) {
 				}
 				return true
 			})
-		}, doctor.LoadingError, "one type as text"},
+		}, doctor.LoadingError, "type: Helm Broker wants a text there"},
 		"a chart that Helm does not load": {func(t *testing.T, repo *addon.Repository, f files) {
 			f["/"+archive] = repack(t, repo, func(file *addon.File) bool { return !strings.HasSuffix(file.Path, "chart/demo-connector/Chart.yaml") })
 		}, doctor.LoadingError, "Chart.yaml"},

@@ -1,11 +1,15 @@
 package form
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonref"
 )
@@ -51,7 +55,17 @@ type brokerType struct {
 	BinaryEncoding       string                 `json:"binaryEncoding,omitempty"`
 }
 
-// CheckLoad says why Helm Broker could not load the schema; nil if it can.
+// LoadError says why Helm Broker cannot load a schema.
+type LoadError struct {
+	// Line counts from 1; 0 where it is not known.
+	Line int
+	What string
+}
+
+// Error implements error.
+func (e *LoadError) Error() string { return e.What }
+
+// CheckLoad says why Helm Broker could not load the schema, with a *LoadError; nil if it can.
 func CheckLoad(data []byte) error {
 	_, err := decodeBroker(data)
 	return err
@@ -148,9 +162,30 @@ func Lost(data []byte) ([]string, error) {
 func decodeBroker(data []byte) (*brokerType, error) {
 	var schema brokerType
 	if err := json.Unmarshal(data, &schema); err != nil {
-		return nil, fmt.Errorf("%w; Helm Broker reads whole numbers, one type as text, and schemas as objects only", err)
+		return nil, loadError(data, err)
 	}
 	return &schema, nil
+}
+
+func loadError(data []byte, err error) *LoadError {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return &LoadError{Line: lineAt(data, syntax.Offset), What: "is no JSON: " + syntax.Error()}
+	case errors.As(err, &kind):
+		want := map[reflect.Kind]string{
+			reflect.Int: "a whole number", reflect.Bool: "true or false", reflect.String: "a text", reflect.Slice: "a list",
+		}[kind.Type.Kind()]
+		field := kind.Field[strings.LastIndex(kind.Field, ".")+1:]
+		return &LoadError{Line: lineAt(data, kind.Offset), What: fmt.Sprintf("%s: Helm Broker wants %s there, not %s", cmp.Or(field, "the schema"), cmp.Or(want, "an object"), kind.Value)}
+	}
+	return &LoadError{What: err.Error()}
+}
+
+// lineAt is the line that an offset of bytes is in.
+func lineAt(data []byte, offset int64) int {
+	return bytes.Count(data[:min(max(int(offset), 0), len(data))], []byte("\n")) + 1
 }
 
 func compare(at string, before, after any, lost *[]string) {

@@ -28,6 +28,18 @@ func TestCheckLoadRefusesWhatTheBrokerCannotDecode(t *testing.T) {
 			assert.Error(t, CheckLoad([]byte(schema)))
 		})
 	}
+	for schema, want := range map[string]LoadError{
+		"{\n  \"properties\": {\n    \"a\": {\"minimum\": 0.5}}}": {3, "minimum: Helm Broker wants a whole number there, not number 0.5"},
+		"{\n  \"properties\": {\"a\": {\"type\": [\"string\"]}}}": {2, "type: Helm Broker wants a text there, not array"},
+		"{\n  \"properties\": {\n    \"a\":\n      true}}":        {4, "properties: Helm Broker wants an object there, not bool"},
+		"[]":                {1, "the schema: Helm Broker wants an object there, not array"},
+		"{\n  \"a\": 1,\n}": {3, "is no JSON: invalid character '}' looking for beginning of object key string"},
+		"":                  {1, "is no JSON: unexpected end of JSON input"},
+	} {
+		var got *LoadError
+		require.ErrorAs(t, CheckLoad([]byte(schema)), &got, schema)
+		assert.Equal(t, want, *got, schema)
+	}
 	assert.NoError(t, CheckLoad([]byte(`{"type": "object", "properties": {"a": {"type": "string", "exclusiveMinimum": true}}}`)))
 }
 

@@ -5,6 +5,8 @@ import (
 	"math"
 	"regexp/syntax"
 	"strings"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonref"
 )
 
 // Sample makes the smallest parameters that the form accepts: its required fields, with their default,
@@ -28,10 +30,10 @@ func (s *Schema) FullSample() (map[string]any, error) {
 }
 
 func (s *Schema) sample(names []string) map[string]any {
-	sample := map[string]any{}
+	sample, m := map[string]any{}, &maker{Schema: s, left: maxSample}
 	for _, name := range names {
 		property, _ := s.properties()[name].(map[string]any)
-		sample[name] = sampleValue(property)
+		sample[name] = m.value(property, 0)
 	}
 	return sample
 }
@@ -47,7 +49,19 @@ func (s *Schema) checked(sample map[string]any) (map[string]any, error) {
 	return sample, nil
 }
 
-func sampleValue(property map[string]any) any {
+// maxSampleDepth bounds how deep a sample looks into a field.
+const maxSampleDepth = 16
+
+// maker makes samples.
+type maker struct {
+	*Schema
+	left int // values that it may still make
+}
+
+func (s *maker) value(property map[string]any, depth int) any {
+	if ref, ok := property["$ref"].(string); ok {
+		property = s.resolve(ref)
+	}
 	if value, ok := property["default"]; ok {
 		return value
 	}
@@ -56,42 +70,119 @@ func sampleValue(property map[string]any) any {
 			return list[0]
 		}
 	}
+	if s.left--; s.left < 0 || depth > maxSampleDepth {
+		return nil
+	}
 	switch property["type"] {
 	case "integer", "number":
-		least, _ := property["minimum"].(float64)
-		if exclusive, _ := property["exclusiveMinimum"].(bool); exclusive {
-			least++
-		}
-		return math.Ceil(least)
+		return sampleNumber(property)
 	case "boolean":
 		return false
 	case "array":
-		return []any{}
+		items, _ := property["items"].(map[string]any)
+		sample := []any{}
+		for range number(property, "minItems", 0) {
+			if s.left <= 0 {
+				break
+			}
+			sample = append(sample, s.value(items, depth+1))
+		}
+		return sample
 	case "object":
-		return map[string]any{}
-	}
-	if pattern, ok := property["pattern"].(string); ok {
-		if parsed, err := syntax.Parse(pattern, syntax.Perl); err == nil {
-			return sampleText(parsed)
+		return s.object(property, depth)
+	case nil:
+		for _, keyword := range []string{"oneOf", "anyOf", "allOf"} {
+			if list, _ := property[keyword].([]any); len(list) > 0 {
+				first, _ := list[0].(map[string]any)
+				return s.value(first, depth+1)
+			}
 		}
 	}
-	switch property["format"] {
-	case "uri":
-		return "https://example.com"
-	case "hostname":
-		return "example.com"
-	case "email":
-		return "user@example.com"
-	}
-	text := "sample"
-	if least, _ := property["minLength"].(float64); len(text) < int(least) {
-		text = strings.Repeat("x", min(int(least), maxSchema))
-	}
-	return text
+	return sampleString(property)
 }
 
-// sampleText makes a short text that matches the expression, where that takes no looking back.
-func sampleText(re *syntax.Regexp) string {
+func (s *maker) object(property map[string]any, depth int) map[string]any {
+	sample := map[string]any{}
+	required, _ := property["required"].([]any)
+	fields, _ := property["properties"].(map[string]any)
+	for _, item := range required {
+		name, _ := item.(string)
+		field, _ := fields[name].(map[string]any)
+		sample[name] = s.value(field, depth+1)
+	}
+	return sample
+}
+
+// resolve is what a reference within the form leads to; nil for nothing.
+func (s *Schema) resolve(ref string) map[string]any {
+	found, _ := jsonref.Find(s.document, ref)
+	node, _ := found.(map[string]any)
+	return node
+}
+
+// maxRepeat bounds the tries to make a text as long as it has to be, and no longer.
+const maxRepeat = 64
+
+// maxSample bounds what is made: the bytes of a text, and the values of a form.
+const maxSample = 64 << 10
+
+func number(property map[string]any, keyword string, otherwise int) int {
+	if n, ok := property[keyword].(float64); ok {
+		return int(n)
+	}
+	return otherwise
+}
+
+func sampleNumber(property map[string]any) float64 {
+	step, found := property["multipleOf"].(float64)
+	if !found || step <= 0 {
+		step = 1
+	}
+	least, bounded := property["minimum"].(float64)
+	most, limited := property["maximum"].(float64)
+	if !bounded && limited && most <= 0 {
+		n := math.Floor(most/step) * step
+		if exclusive, _ := property["exclusiveMaximum"].(bool); exclusive && n == most {
+			n -= step
+		}
+		return n
+	}
+	n := math.Ceil(least/step) * step
+	if exclusive, _ := property["exclusiveMinimum"].(bool); exclusive && n == least {
+		n += step
+	}
+	return n
+}
+
+func sampleString(property map[string]any) string {
+	least := min(number(property, "minLength", 0), maxSample)
+	if pattern, ok := property["pattern"].(string); ok {
+		if parsed, err := syntax.Parse(pattern, syntax.Perl); err == nil {
+			text := sampleText(parsed, 1)
+			for n := 2; len([]rune(text)) < least && n <= maxRepeat; n++ {
+				text = sampleText(parsed, n)
+			}
+			if len([]rune(text)) < least {
+				text = sampleText(parsed, least)
+			}
+			return text
+		}
+	}
+	if text, known := map[any]string{
+		"uri": "https://example.com", "hostname": "example.com", "email": "user@example.com", "ipv4": "192.0.2.1", "ipv6": "2001:db8::1", "date-time": "2020-01-01T00:00:00Z",
+	}[property["format"]]; known {
+		return text
+	}
+	text := "sample"
+	if len(text) < least {
+		text = strings.Repeat("x", least)
+	}
+	return text[:min(max(number(property, "maxLength", len(text)), 0), len(text))]
+}
+
+// sampleText makes a short text that matches the expression, where that takes no looking back. What may be repeated without end
+// is repeated n times, or not at all where n is 1 and nothing will do.
+func sampleText(re *syntax.Regexp, n int) string {
 	switch re.Op {
 	case syntax.OpLiteral:
 		return string(re.Rune)
@@ -99,19 +190,27 @@ func sampleText(re *syntax.Regexp) string {
 		return string(sampleRune(re.Rune))
 	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
 		return "x"
-	case syntax.OpCapture, syntax.OpPlus:
-		return sampleText(re.Sub[0])
+	case syntax.OpCapture:
+		return sampleText(re.Sub[0], n)
+	case syntax.OpPlus:
+		return strings.Repeat(sampleText(re.Sub[0], 1), n)
+	case syntax.OpStar:
+		return strings.Repeat(sampleText(re.Sub[0], 1), n-1)
 	case syntax.OpRepeat:
-		return strings.Repeat(sampleText(re.Sub[0]), re.Min)
+		times := max(re.Min, n-1)
+		if re.Max >= 0 {
+			times = min(times, re.Max)
+		}
+		return strings.Repeat(sampleText(re.Sub[0], 1), times)
 	case syntax.OpConcat:
 		var b strings.Builder
 		for _, sub := range re.Sub {
-			b.WriteString(sampleText(sub))
+			b.WriteString(sampleText(sub, n))
 		}
 		return b.String()
 	case syntax.OpAlternate:
-		return sampleText(re.Sub[0])
-	default: // *, ?, anchors: nothing
+		return sampleText(re.Sub[0], n)
+	default: // ?, anchors: nothing
 		return ""
 	}
 }

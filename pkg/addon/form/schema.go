@@ -62,9 +62,28 @@ func Parse(data []byte) (*Schema, error) {
 	loader.Draft, loader.AutoDetect, loader.Validate = gojsonschema.Draft4, false, true
 	compiled, err := loader.Compile(gojsonschema.NewBytesLoader(data))
 	if err != nil {
-		return nil, fmt.Errorf("not a valid draft-04 schema: %s", strings.TrimSpace(err.Error()))
+		return nil, invalid(err)
 	}
 	return &Schema{document: document, compiled: compiled}, nil
+}
+
+// Invalid says why a form is no valid schema.
+type Invalid struct {
+	// At is the JSON pointer of what is wrong.
+	At   string
+	What string
+}
+
+// Error implements error.
+func (e *Invalid) Error() string { return "not a valid draft-04 schema: " + e.What }
+
+func invalid(err error) *Invalid {
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	for i, line := range lines {
+		lines[i] = strings.ReplaceAll(line, "Does not match format 'regex'", "is no regular expression that Go reads (no look-around, no references back)")
+	}
+	at, _, _ := strings.Cut(lines[0], ": ")
+	return &Invalid{At: "#/" + strings.ReplaceAll(at, ".", "/"), What: strings.Join(lines, "; ")}
 }
 
 // Problem is one parameter that does not fit the form. What never quotes a value.
@@ -147,7 +166,7 @@ func (s *Schema) properties() map[string]any {
 // nesting that no form needs.
 func checkSyntax(d *json.Decoder, at string, depth int) error {
 	if depth > maxDepth {
-		return fmt.Errorf("%s: more than %d levels deep; make the form simpler", at, maxDepth)
+		return fmt.Errorf("%.60s…: more than %d levels deep; make the form simpler", at, maxDepth)
 	}
 	token, err := d.Token()
 	if err != nil {

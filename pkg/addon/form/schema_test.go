@@ -159,6 +159,35 @@ func TestSampleFillsRequiredFields(t *testing.T) {
 	assert.ErrorContains(t, err, "give the field examples")
 }
 
+// What a field says of its value is kept by the sample, so that a form that says much is not refused.
+func TestSampleFitsWhatIsSaidOfAValue(t *testing.T) {
+	t.Parallel()
+	for field, want := range map[string]any{
+		`{"type": "string", "maxLength": 3}`:                                        "sam",
+		`{"type": "string", "pattern": "^[a-z]+$", "minLength": 4}`:                 "aaaa",
+		`{"type": "string", "pattern": "^a*b{2,5}$", "minLength": 7}`:               "aaaabbbb",
+		`{"type": "string", "pattern": "^a+$", "minLength": 100}`:                   strings.Repeat("a", 100),
+		`{"type": "string", "format": "ipv4"}`:                                      "192.0.2.1",
+		`{"type": "integer", "maximum": -2}`:                                        -2.0,
+		`{"type": "integer", "minimum": 7, "multipleOf": 5}`:                        10.0,
+		`{"type": "integer", "maximum": 0, "exclusiveMaximum": true}`:               -1.0,
+		`{"type": "array", "minItems": 2, "items": {"type": "boolean"}}`:            []any{false, false},
+		`{"type": "object", "required": ["b"], "properties": {"b": {"enum": [7]}}}`: map[string]any{"b": 7.0},
+		`{"oneOf": [{"type": "integer", "minimum": 3}, {"type": "string"}]}`:        3.0,
+		`{"$ref": "#/definitions/d"}`:                                               true,
+	} {
+		schema, err := Parse([]byte(`{"type": "object", "required": ["a"], "properties": {"a": ` + field + `}, "definitions": {"d": {"type": "boolean", "default": true}}}`))
+		require.NoError(t, err, field)
+		sample, err := schema.Sample()
+		require.NoError(t, err, field)
+		assert.Equal(t, want, sample["a"], field)
+	}
+	schema, err := Parse([]byte(`{"required": ["a"], "properties": {"a": {"type": "array", "minItems": 50000, "items": {"type": "array", "minItems": 50000}}}}`))
+	require.NoError(t, err)
+	_, err = schema.Sample()
+	assert.ErrorContains(t, err, "no sample value fits", "what would be too much is not made")
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"$schema": "http://json-schema.org/draft-04/schema#", "type": "object", "properties": {"a": {"$ref": "#/definitions/b"}}, "definitions": {"b": {"type": "string", "pattern": "^a$"}}}`))
 	f.Add([]byte(`{"allOf": [{"$ref": "#/definitions/a"}], "definitions": {"a": {"not": {"$ref": "#/definitions/a"}}}}`))

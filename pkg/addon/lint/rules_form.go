@@ -37,13 +37,17 @@ func formRules() []Rule {
 			ID: "SCH002", Severity: Error, Suite: SuiteLoad,
 			Summary: "the broker's own type can read the form",
 			Effect:  "the broker does not load the add-on: it knows whole numbers, one type as text, booleans in exclusiveMinimum, objects as schemas",
-			Next:    "write it as draft-04 does, with whole numbers",
+			Next:    "write valid JSON, as draft-04 does, with whole numbers and one type for each field",
 			plan: func(p *planContext) []problem {
 				if p.schema == nil {
 					return nil
 				}
 				if err := form.CheckLoad(p.schema); err != nil {
-					return p.inForm("#", "%s", strings.TrimPrefix(err.Error(), "json: "))
+					found := problem{path: p.file(addon.CreateSchema), message: err.Error()}
+					if load := (*form.LoadError)(nil); errors.As(err, &load) {
+						found.line = load.Line
+					}
+					return []problem{found}
 				}
 				return nil
 			},
@@ -87,16 +91,19 @@ func formRules() []Rule {
 			ID: "SCH005", Severity: Error, Suite: SuiteOSB,
 			Summary: "the form is valid draft-04 and says so in $schema",
 			Effect:  "platforms show no form; the broker passes a later draft with its keywords removed",
-			Next:    "write $schema: " + form.Draft + ", and keep to that draft",
+			Next:    "correct what is named; a form keeps to draft-04 and says $schema: " + form.Draft,
 			plan: func(p *planContext) []problem {
 				if !p.readable() {
 					return nil
 				}
 				_, err := p.form()
 				var ref *jsonref.Error
+				var invalid *form.Invalid
 				switch {
 				case errors.As(err, &ref):
 					return nil
+				case errors.As(err, &invalid):
+					return p.inForm(invalid.At, "%s", err)
 				case err != nil:
 					return p.inForm("#", "%s", err)
 				case p.document(p.file(addon.CreateSchema)).text("$schema") != form.Draft:
@@ -161,7 +168,7 @@ func formRules() []Rule {
 			ID: "SCH011", Severity: Error, Suite: SuiteOSB,
 			Summary: "a value can be made for each required field",
 			Effect:  "nothing can check the chart with the form",
-			Next:    "give the field an example that fits its pattern",
+			Next:    "give the field an example that fits, or say less of it",
 			plan: func(p *planContext) []problem {
 				schema, err := p.form()
 				if err != nil {
@@ -202,6 +209,12 @@ type field struct {
 	Format      string `json:"format"`
 	Default     any    `json:"default"`
 	Ref         string `json:"$ref"`
+	AllOf       []any  `json:"allOf"`
+	AnyOf       []any  `json:"anyOf"`
+	OneOf       []any  `json:"oneOf"`
+
+	Properties map[string]field `json:"properties"`
+	Items      *field           `json:"items"`
 }
 
 // fields are the form's fields; empty where the form cannot be read.
@@ -234,20 +247,9 @@ func incompleteForm(p *planContext) []problem {
 		problems = append(problems, p.inForm("#", "additionalProperties is not false")...)
 	}
 	fields := p.fields()
+	problems = append(problems, p.incompleteFields("", "#/properties/", fields)...)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		f, at := fields[name], "#/properties/"+name
-		var lacks []string
-		for _, has := range []struct {
-			what string
-			ok   bool
-		}{{"title", f.Title != ""}, {"description", f.Description != ""}, {"type", f.Type != nil || f.Ref != ""}} {
-			if !has.ok {
-				lacks = append(lacks, has.what)
-			}
-		}
-		if len(lacks) > 0 {
-			problems = append(problems, p.inForm(at, "%s has no %s", name, strings.Join(lacks, ", "))...)
-		}
+		f := fields[name]
 		if f.Default != nil {
 			problems = append(problems, p.checkDefault(schema, name, f.Default)...)
 		}
@@ -255,6 +257,31 @@ func incompleteForm(p *planContext) []problem {
 	for _, name := range schema.Required() {
 		if _, exists := fields[name]; !exists {
 			problems = append(problems, p.inForm("#/required", "%s is required and no field of the form", name)...)
+		}
+	}
+	return problems
+}
+
+// incompleteFields finds fields that lack something, those of objects and of lists of objects too.
+func (p *planContext) incompleteFields(above, at string, fields map[string]field) []problem {
+	var problems []problem
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		f, here := fields[name], at+jsonref.Escape(name)
+		var lacks []string
+		for _, has := range []struct {
+			what string
+			ok   bool
+		}{{"title", f.Title != ""}, {"description", f.Description != ""}, {"type", f.Type != nil || f.Ref != "" || f.OneOf != nil || f.AnyOf != nil || f.AllOf != nil}} {
+			if !has.ok && f.Ref == "" {
+				lacks = append(lacks, has.what)
+			}
+		}
+		if len(lacks) > 0 {
+			problems = append(problems, p.inForm(here, "%s%s has no %s", above, name, strings.Join(lacks, ", "))...)
+		}
+		problems = append(problems, p.incompleteFields(above+name+".", here+"/properties/", f.Properties)...)
+		if f.Items != nil {
+			problems = append(problems, p.incompleteFields(above+name+"[].", here+"/items/properties/", f.Items.Properties)...)
 		}
 	}
 	return problems
