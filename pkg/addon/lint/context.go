@@ -59,11 +59,10 @@ type addonContext struct {
 	parsed   *addon.Addon
 	parseErr error
 
-	meta      *document
-	plans     []*planContext
-	archive   *archiveContext
-	explained bool // some rule has found something
-	failed    bool // some rule has found an error
+	meta    *document
+	plans   []*planContext
+	archive *archiveContext
+	failed  bool // some rule has found an error
 
 	// documents are those that the plans render, by their text; files are the YAML files that rules have read, by name.
 	documents map[string]*seenDocument

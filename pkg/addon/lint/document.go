@@ -3,6 +3,8 @@ package lint
 import (
 	"bytes"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -77,9 +79,34 @@ func entriesOf(node *yaml.Node) []entry {
 	}
 	var out []entry
 	for i := 0; i+1 < len(node.Content); i += 2 {
-		out = append(out, entry{key: node.Content[i].Value, line: node.Content[i].Line, node: node.Content[i+1]})
+		key, value := node.Content[i], named(node.Content[i+1])
+		if key.Tag == "!!merge" {
+			out = append(out, merged(value)...)
+			continue
+		}
+		out = append(out, entry{key: key.Value, line: key.Line, node: value})
 	}
 	return out
+}
+
+// merged are the entries that a merge key (<<) brings along.
+func merged(node *yaml.Node) []entry {
+	if node.Kind != yaml.SequenceNode {
+		return entriesOf(node)
+	}
+	var out []entry
+	for _, item := range slices.Backward(node.Content) { // the first of them wins
+		out = append(out, entriesOf(named(item))...)
+	}
+	return out
+}
+
+// named is what an alias stands for.
+func named(node *yaml.Node) *yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		return node.Alias
+	}
+	return node
 }
 
 // at is the node at path (keys, and numbers for items of lists), nil where there is none.
@@ -88,7 +115,7 @@ func (d *document) at(path ...string) *yaml.Node {
 	for _, key := range path {
 		var next *yaml.Node
 		if i, err := strconv.Atoi(key); err == nil && node != nil && node.Kind == yaml.SequenceNode && i >= 0 && i < len(node.Content) {
-			next = node.Content[i]
+			next = named(node.Content[i])
 		}
 		for _, e := range entriesOf(node) {
 			if e.key == key {
@@ -113,13 +140,25 @@ func (d *document) line(path ...string) int {
 	return 0
 }
 
-// text is the scalar at path, empty where there is none.
+// text is the scalar at path, empty where there is none or null.
 func (d *document) text(path ...string) string {
-	if node := d.at(path...); node != nil && node.Kind == yaml.ScalarNode {
+	if node := d.at(path...); node != nil && node.Kind == yaml.ScalarNode && node.Tag != "!!null" {
 		return node.Value
 	}
 	return ""
 }
+
+// unreadable says why the document cannot be read, at the line that the reader names.
+func (d *document) unreadable() problem {
+	p := problem{path: d.name, message: strings.TrimPrefix(oneLine(d.err), "yaml: ")}
+	if m := lineFirst.FindStringSubmatch(p.message); m != nil {
+		p.line, _ = strconv.Atoi(m[1])
+		p.message = m[2]
+	}
+	return p
+}
+
+var lineFirst = regexp.MustCompile(`^line (\d+): (.*)$`)
 
 // problem makes a problem at the line of path.
 func (d *document) problem(path []string, format string, args ...any) problem {

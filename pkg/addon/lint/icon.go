@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -40,7 +41,7 @@ func wrongIcon(address string) string {
 
 func wrongSVG(data []byte) string {
 	d := xml.NewDecoder(bytes.NewReader(data))
-	elements := 0
+	elements, styling := 0, false
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -52,10 +53,20 @@ func wrongSVG(data []byte) string {
 		if directive, ok := token.(xml.Directive); ok && bytes.Contains(directive, []byte("ENTITY")) {
 			return "defines entities"
 		}
+		if instruction, ok := token.(xml.ProcInst); ok && instruction.Target != "xml" {
+			return "refers to something elsewhere: " + instruction.Target
+		}
+		if text, ok := token.(xml.CharData); ok && styling && fetches(string(text)) {
+			return "refers to something elsewhere in its style"
+		}
+		if _, ended := token.(xml.EndElement); ended {
+			styling = false
+		}
 		start, ok := token.(xml.StartElement)
 		if !ok {
 			continue
 		}
+		styling = start.Name.Local == "style"
 		if elements++; elements == 1 && start.Name.Local != "svg" {
 			return "is no SVG"
 		}
@@ -68,6 +79,8 @@ func wrongSVG(data []byte) string {
 				return "runs something: " + a.Name.Local
 			case a.Name.Local == "href" && !strings.HasPrefix(a.Value, "#") && !strings.HasPrefix(a.Value, "data:image/"):
 				return "refers to something elsewhere"
+			case fetches(a.Value) && a.Name.Local != "href":
+				return "refers to something elsewhere in " + a.Name.Local
 			}
 		}
 	}
@@ -75,4 +88,16 @@ func wrongSVG(data []byte) string {
 		return "is empty"
 	}
 	return ""
+}
+
+var styleReference = regexp.MustCompile(`(?i)@import|url\(\s*["']?\s*([^#\s"')])`)
+
+// fetches says whether a style refers to more than the icon itself and pictures that it holds.
+func fetches(style string) bool {
+	for _, m := range styleReference.FindAllStringIndex(style, -1) {
+		if !strings.HasPrefix(strings.ToLower(style[m[1]-1:]), "data:image/") {
+			return true
+		}
+	}
+	return false
 }

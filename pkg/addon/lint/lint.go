@@ -3,6 +3,7 @@
 package lint
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,6 +92,8 @@ type problem struct {
 	path    string // relative to the add-on's directory, or to the repository in a repository rule
 	line    int
 	message string
+	severe  bool   // an error, whatever the rule says
+	next    string // what to do, where that is not what the rule says
 }
 
 // Target is what to check.
@@ -237,8 +240,7 @@ func (r *runner) judge(c *addonContext) (found []Finding) {
 		rule := &r.rules[i]
 		add := func(problems []problem) {
 			found = append(found, findings(c, rule, problems)...)
-			c.explained = c.explained || len(problems) > 0
-			c.failed = c.failed || len(problems) > 0 && rule.Severity == Error
+			c.failed = c.failed || slices.ContainsFunc(problems, func(p problem) bool { return p.severe || rule.Severity == Error })
 		}
 		switch {
 		case rule.archive != nil && c.archive != nil:
@@ -280,7 +282,10 @@ func findings(c *addonContext, rule *Rule, problems []problem) []Finding {
 	for _, p := range problems {
 		f := Finding{
 			Rule: rule.ID, Severity: rule.Severity, Suite: rule.Suite, Path: p.path, Line: p.line,
-			Message: p.message, Next: rule.Next, Fixable: rule.Fixable,
+			Message: p.message, Next: cmp.Or(p.next, rule.Next), Fixable: rule.Fixable,
+		}
+		if p.severe {
+			f.Severity = Error
 		}
 		if c != nil {
 			f.Addon, f.Path = c.name, filepath.ToSlash(filepath.Join(c.at, c.located(p.path)))

@@ -400,6 +400,32 @@ func TestSeverities(t *testing.T) {
 	assert.False(t, lint.Info.AtLeast(lint.Warning))
 }
 
+// What the broker does not load is an error, also where the rule that has the words for it only warns.
+func TestAValueOfAnotherKindIsAnErrorWhereItIsNotLoaded(t *testing.T) {
+	t.Parallel()
+	repo := addontest.Repository(t)
+	const meta = "addons/" + addontest.Name + "/meta.yaml"
+	data, err := os.ReadFile(filepath.Join(repo.Dir(), meta))
+	require.NoError(t, err)
+	addontest.Write(t, repo.Dir(), meta, strings.Replace(string(data), "bindable: false", `bindable: "false"`, 1))
+	findings := run(t, repo).Findings
+	require.Len(t, findings, 1)
+	assert.Equal(t, lint.Finding{
+		Rule: "MET005", Severity: lint.Error, Suite: lint.SuiteLoad, Addon: addontest.Name, Path: meta, Line: 12,
+		Message: "bindable: Invalid type. Expected: boolean, given: string", Next: "write a value of that kind",
+	}, findings[0])
+
+	// Nor does a warning hide what no rule has words for.
+	broken := strings.NewReplacer("tags: demo, events\n", "", "  connected-app: \"demo\"", "  - demo").Replace(string(data))
+	addontest.Write(t, repo.Dir(), meta, broken)
+	var rules []string
+	for _, f := range run(t, repo).Findings {
+		assert.Equal(t, meta, f.Path)
+		rules = append(rules, f.Rule)
+	}
+	assert.ElementsMatch(t, []string{"MET004", "ADD001"}, rules)
+}
+
 func TestAnUnknownKeyIsFoundAtItsLineAndCompared(t *testing.T) {
 	t.Parallel()
 	repo := addontest.Repository(t)

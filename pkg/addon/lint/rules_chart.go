@@ -297,12 +297,12 @@ func chartRules() []Rule {
 			},
 		},
 		{
-			ID: "CHT014", Severity: Warning, Suite: SuiteHelm,
+			ID: helmID, Severity: Warning, Suite: SuiteHelm,
 			Summary: "Helm's own linter has nothing to say, where no other rule has",
 			Effect:  "what Helm says",
 			Next:    "do what Helm says",
 			plan: func(p *planContext) []problem {
-				if p.options.HelmLint == nil || p.explained || len(p.render()) == 0 || p.render()[0].err != nil {
+				if p.options.HelmLint == nil || len(p.render()) == 0 || p.render()[0].err != nil {
 					return nil
 				}
 				chart, err := p.chart()

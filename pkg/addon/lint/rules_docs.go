@@ -1,10 +1,14 @@
 package lint
 
 import (
+	"bytes"
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
+	"strconv"
 
+	nodes "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
@@ -21,15 +25,16 @@ func docsRules() []Rule {
 			Next:    "keep one entry, with all sources in it; or remove the file",
 			addon: func(c *addonContext) []problem {
 				d := c.document(name)
-				if d.root == nil {
+				if !d.found || d.err != nil || len(bytes.TrimSpace(d.data)) == 0 {
 					return nil
 				}
-				n := 0
-				if node := d.at("docs"); node != nil {
-					n = len(node.Content)
-				}
-				if n != 1 {
-					return []problem{d.problem([]string{"docs"}, "docs has %d entries", n)}
+				switch node := d.at("docs"); {
+				case node == nil || node.Tag == "!!null":
+					return []problem{d.problem([]string{"docs"}, "docs has 0 entries")}
+				case node.Kind != nodes.SequenceNode:
+					return []problem{d.problem([]string{"docs"}, "docs is no list")}
+				case len(node.Content) != 1:
+					return []problem{d.problem([]string{"docs"}, "docs has %d entries", len(node.Content))}
 				}
 				return nil
 			},
@@ -41,18 +46,19 @@ func docsRules() []Rule {
 			Next:    "correct the entry",
 			addon: func(c *addonContext) []problem {
 				d := c.document(name)
-				problems := shape(d, schemas.DocsMeta)
+				problems := c.shape(d, schemas.DocsMeta)
 				var meta addon.DocsMeta
 				if len(problems) > 0 || d.root == nil || yaml.Unmarshal(d.data, &meta) != nil {
 					return problems
 				}
-				for _, docs := range meta.Docs {
+				for i, docs := range meta.Docs {
 					if len(docs.Template.Sources) == 0 || docs.Template.DisplayName == "" || docs.Template.Description == "" {
 						problems = append(problems, d.problem([]string{"docs"}, "the template needs displayName, description and sources"))
 					}
-					for _, source := range docs.Template.Sources {
+					for j, source := range docs.Template.Sources {
 						if message := c.checkSource(source); message != "" {
-							problems = append(problems, d.problem([]string{"docs"}, "source %s: %s", source.Name, message))
+							at := []string{"docs", strconv.Itoa(i), "template", "sources", strconv.Itoa(j), "filter"}
+							problems = append(problems, d.problem(at, "source %s: %s", source.Name, message))
 						}
 					}
 				}
@@ -63,15 +69,47 @@ func docsRules() []Rule {
 			ID: "DOC003", Severity: Warning, Suite: SuiteOSB,
 			Summary: "documents in docs/ are listed in docs/meta.yaml",
 			Effect:  "they are never shown",
-			Next:    "add docs/meta.yaml with a source for them",
+			Next:    "add a source for them to docs/meta.yaml, or let the filter of one match them",
 			addon: func(c *addonContext) []problem {
-				if d := c.document(name); len(c.tree.Sub(addon.DocsDir).Files()) > 0 && !d.found {
+				d := c.document(name)
+				if len(c.tree.Sub(addon.DocsDir).Files()) > 0 && !d.found {
 					return []problem{{path: addon.DocsDir, message: "there are documents and no meta.yaml"}}
 				}
-				return nil
+				return c.unlisted()
 			},
 		},
 	}
+}
+
+// unlisted are documents that no source of docs/meta.yaml leads to.
+func (c *addonContext) unlisted() []problem {
+	if c.parsed == nil || c.parsed.Docs == nil {
+		return nil
+	}
+	var filters []*regexp.Regexp
+	for _, source := range c.parsed.Docs.Docs[0].Template.Sources {
+		filter, err := regexp.Compile(source.Filter)
+		if err != nil || source.URL != "" {
+			return nil // what it leads to cannot be told
+		}
+		filters = append(filters, filter)
+	}
+	var problems []problem
+	listed := false
+	for _, f := range c.tree.Sub(addon.DocsDir).Files() {
+		file := path.Join(addon.DocsDir, f.Path)
+		switch {
+		case path.Ext(file) != ".md":
+		case slices.ContainsFunc(filters, func(r *regexp.Regexp) bool { return r.MatchString(file) }):
+			listed = true
+		default:
+			problems = append(problems, problem{path: file, message: "no source in docs/meta.yaml leads to it"})
+		}
+	}
+	if !listed {
+		return nil // the sources are wrong, and another rule says so
+	}
+	return problems
 }
 
 // checkSource says what is wrong with a source of documents.

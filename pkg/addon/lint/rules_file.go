@@ -2,7 +2,6 @@ package lint
 
 import (
 	"fmt"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
@@ -39,7 +38,7 @@ func fileRules() []Rule {
 					case !utf8.Valid(f.Data):
 						problems = append(problems, problem{path: f.Path, message: "is not UTF-8"})
 					case d.err != nil:
-						problems = append(problems, problem{path: f.Path, message: strings.TrimPrefix(d.err.Error(), "yaml: ")})
+						problems = append(problems, d.unreadable())
 					case len(d.twice) > 0:
 						problems = append(problems, d.twice...)
 					default:

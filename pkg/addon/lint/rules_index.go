@@ -55,7 +55,11 @@ func indexRules() []Rule {
 					}
 					d := newDocument(index.file, data, true)
 					entries := d.at("entries")
-					if d.err != nil || entries == nil || entries.Kind != yaml.MappingNode {
+					if d.err != nil {
+						problems = append(problems, d.unreadable())
+						continue
+					}
+					if entries == nil || entries.Kind != yaml.MappingNode {
 						problems = append(problems, problem{path: index.file, line: d.line("entries"), message: "entries is no map"})
 						continue
 					}

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
@@ -15,17 +16,20 @@ func loadRules() []Rule {
 			Effect:  "the broker does not load it, and drops all others of the same configuration",
 			Next:    "correct what is named",
 			addon: func(c *addonContext) []problem {
-				err, said := c.readErr, c.failed // what is only a warning is no reason
-				if err == nil {
-					err, said = c.parseErr, c.explained
-				}
+				err := cmp.Or(c.readErr, c.parseErr)
 				if c.archive != nil && c.archive.err != nil {
 					err = c.archive.err
 				}
-				if err == nil || said {
+				if err == nil || c.failed { // what is only a warning is no reason
 					return nil
 				}
-				return []problem{{message: oneLine(err)}}
+				message := strings.TrimPrefix(oneLine(err), c.name+": ")
+				if file, what, found := strings.Cut(message, ": "); found {
+					if _, is := c.tree.Read(file); is {
+						return []problem{{path: file, message: what}}
+					}
+				}
+				return []problem{{message: message}}
 			},
 		},
 	}

@@ -91,12 +91,12 @@ func metaRules() []Rule {
 		{
 			ID: "MET005", Severity: Warning, Suite: SuiteLoad,
 			Summary: "meta.yaml of add-on and plans holds known keys with values of their kind",
-			Effect:  "the broker drops an unknown key without a word: a misspelt bindable means false",
+			Effect:  "the broker drops an unknown key without a word: a misspelt bindable means false; with a value of another kind it loads nothing (an error)",
 			Next:    "correct the key, or remove it",
 			addon: func(c *addonContext) []problem {
-				problems := shape(c.meta, schemas.AddonMeta, "id", "name", "version", "description", "displayName", "tags", "labels", "requires", "planUpdatable")
+				problems := c.shape(c.meta, schemas.AddonMeta, "id", "name", "version", "description", "displayName", "tags", "labels", "requires", "planUpdatable")
 				for _, p := range c.plans {
-					problems = append(problems, shape(p.meta, schemas.PlanMeta, "id", "name", "description", "displayName")...)
+					problems = append(problems, c.shape(p.meta, schemas.PlanMeta, "id", "name", "description", "displayName")...)
 				}
 				return problems
 			},
@@ -147,6 +147,7 @@ func metaRules() []Rule {
 				for _, c := range r.addons {
 					if name := c.meta.text("name"); len(name) > 63 {
 						p := c.meta.problem([]string{"name"}, "the name has %d characters", len(name))
+						p.next = "choose a shorter name"
 						p.path = path.Join(c.at, p.path)
 						problems = append(problems, p)
 					}
@@ -193,7 +194,7 @@ func metaRules() []Rule {
 			Effect:  "the broker's storage loses it",
 			Next:    "remove it",
 			addon: func(c *addonContext) []problem {
-				if c.meta.at("requires") != nil {
+				if node := c.meta.at("requires"); node != nil && (len(node.Content) > 0 || c.meta.text("requires") != "") {
 					return []problem{c.meta.problem([]string{"requires"}, "requires is lost in the broker")}
 				}
 				return nil
@@ -206,7 +207,7 @@ func metaRules() []Rule {
 			Next:    "remove it, and say in the docs that a change needs a new instance",
 			addon: func(c *addonContext) []problem {
 				var problems []problem
-				if c.meta.at("planUpdatable") != nil {
+				if text := c.meta.text("planUpdatable"); text != "" && text != "false" {
 					problems = append(problems, c.meta.problem([]string{"planUpdatable"}, "the broker cannot update instances"))
 				}
 				for _, p := range c.plans {
@@ -279,7 +280,7 @@ func metaRules() []Rule {
 				var problems []problem
 				for _, key := range []string{"documentationURL", "supportURL", "imageURL"} {
 					value := c.meta.text(key)
-					if value == "" || strings.HasPrefix(value, "https://") || key == "imageURL" && strings.HasPrefix(value, "data:image/") {
+					if value == "" || hasPrefixFold(value, "https://") || key == "imageURL" && strings.HasPrefix(value, "data:image/") {
 						continue
 					}
 					problems = append(problems, c.meta.problem([]string{key}, "%s is no https address", key))
@@ -310,6 +311,11 @@ func (c *addonContext) metas() []*document {
 		out = append(out, p.meta)
 	}
 	return out
+}
+
+// hasPrefixFold is strings.HasPrefix for what has no upper and lower case, such as the scheme of an address.
+func hasPrefixFold(text, prefix string) bool {
+	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
 }
 
 // fitsRelease says whether the part of a name that the broker takes may be part of a release's name.
@@ -368,7 +374,7 @@ func missing(d *document, readErr error, more ...string) []problem {
 	}
 	var names []string
 	for _, key := range append([]string{"id", "name", "description", "displayName"}, more...) {
-		if d.text(key) == "" {
+		if strings.TrimSpace(d.text(key)) == "" {
 			names = append(names, key)
 		}
 	}

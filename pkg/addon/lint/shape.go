@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,8 +15,9 @@ import (
 )
 
 // shape checks a document against one of the project's schemas. It reports unknown keys and values of the
-// wrong kind; what is below the keys in except has rules of its own.
-func shape(d *document, schema string, except ...string) []problem {
+// wrong kind, which keep the broker from loading the add-on where it cannot convert them; what is below the keys in except
+// has rules of its own.
+func (c *addonContext) shape(d *document, schema string, except ...string) []problem {
 	if d.root == nil {
 		return nil
 	}
@@ -45,7 +47,9 @@ func shape(d *document, schema string, except ...string) []problem {
 			key, _ := e.Details()["property"].(string)
 			problems = append(problems, problem{path: d.name, line: d.lineOfKey(at, key), message: fmt.Sprintf("the key %q is not known%s", key, didYouMean(key, names(source, at)))})
 		case "invalid_type", "enum", "const":
-			problems = append(problems, d.problem(at, "%s: %s", strings.Join(at, "."), e.Description()))
+			p := d.problem(at, "%s: %s", cmp.Or(strings.Join(at, "."), "the file"), strings.TrimPrefix(e.Description(), e.Field()+" "))
+			p.severe, p.next = e.Type() == "invalid_type" && c.parseErr != nil, "write a value of that kind"
+			problems = append(problems, p)
 		}
 	}
 	return problems

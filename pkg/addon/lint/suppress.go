@@ -173,8 +173,21 @@ func (r *runner) suppress(target Target, subjects []*addonContext) {
 			left = append(left, f)
 		}
 	}
-	r.findings = left
+	r.findings = withoutEchoes(left)
 	r.judgeSuppressions(all, target)
+}
+
+// helmID is the rule that hands on what Helm's linter says.
+const helmID = "CHT014"
+
+// withoutEchoes leaves out what Helm's linter says of an add-on of which other rules have something to say: mostly the same.
+// What is suppressed is not said, so that it silences nobody.
+func withoutEchoes(all []Finding) []Finding {
+	said := map[string]bool{}
+	for _, f := range all {
+		said[f.Addon] = said[f.Addon] || f.Rule != helmID
+	}
+	return slices.DeleteFunc(all, func(f Finding) bool { return f.Rule == helmID && said[f.Addon] })
 }
 
 func (r *runner) judgeSuppressions(all []*Suppression, target Target) {

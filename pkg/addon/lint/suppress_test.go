@@ -57,6 +57,25 @@ func TestSuppressions(t *testing.T) {
 	}
 }
 
+// What is suppressed says nothing, so that Helm's linter still does.
+func TestHelmIsHeardBesideASuppression(t *testing.T) {
+	t.Parallel()
+	repo := addontest.Repository(t)
+	const meta, chart = "addons/" + addontest.Name + "/meta.yaml", "charts/demo-connector/Chart.yaml"
+	for file, change := range map[string][2]string{
+		meta:  {"bindable: false", "bindable: false\nplanUpdatable: true # addonctl:ignore MET013: we update by hand"},
+		chart: {"icon: ", "icon: nowhere # "},
+	} {
+		data, err := os.ReadFile(filepath.Join(repo.Dir(), file))
+		require.NoError(t, err)
+		addontest.Write(t, repo.Dir(), file, strings.Replace(string(data), change[0], change[1], 1))
+	}
+	report := run(t, repo)
+	require.Len(t, report.Findings, 1)
+	assert.Equal(t, "CHT014", report.Findings[0].Rule)
+	assert.Equal(t, 1, report.Suppressed)
+}
+
 // What has not been looked at cannot be called unused.
 func TestSuppressionsOfRulesThatDoNotRunAreNotUnused(t *testing.T) {
 	t.Parallel()
