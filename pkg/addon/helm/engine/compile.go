@@ -118,11 +118,7 @@ func (c *compiler) statement(n parse.Node) statement {
 		value := c.optional(n.Pipe)
 		return func(f *frame) flow {
 			data := value(f)
-			b := f.run.set.byName[n.Name]
-			if b == nil {
-				stop("no template " + n.Name)
-			}
-			f.run.execute(b, data)
+			f.run.execute(f.run.named(n.Name), data)
 			return next
 		}
 	case *parse.BreakNode:
@@ -145,6 +141,9 @@ func (c *compiler) optional(pipe *parse.PipeNode) expression {
 }
 
 func (c *compiler) action(n *parse.ActionNode) statement {
+	if name, data := c.included(n.Pipe); name != nil {
+		return func(f *frame) flow { f.run.write(text(name(f)), data(f)); return next }
+	}
 	value := c.pipe(n.Pipe)
 	if len(n.Pipe.Decl) > 0 {
 		return func(f *frame) flow { value(f); return next }
@@ -157,6 +156,18 @@ func (c *compiler) action(n *parse.ActionNode) statement {
 		f.run.out = appendValue(f.run.out, v)
 		return next
 	}
+}
+
+// included are the arguments of an include that is all of a pipeline; nil where it is something else.
+func (c *compiler) included(pipe *parse.PipeNode) (name, data expression) {
+	if len(pipe.Decl) > 0 || len(pipe.Cmds) != 1 || len(pipe.Cmds[0].Args) != 3 {
+		return nil, nil
+	}
+	args := pipe.Cmds[0].Args
+	if function, ok := args[0].(*parse.IdentifierNode); !ok || function.Ident != "include" {
+		return nil, nil
+	}
+	return c.operand(args[1]), c.operand(args[2])
 }
 
 func (c *compiler) branch(n *parse.BranchNode, with bool) (s statement) {

@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"text/template/parse"
 )
 
@@ -80,7 +81,9 @@ func (s *Set) Render(data func(name string) map[string]any, o Options) (rendered
 			rendered, err = nil, fmt.Errorf("%w: %v", ErrUnsure, r)
 		}
 	}()
-	r := &run{set: s, memory: s.engine.memory, lint: o.Lint}
+	buffer, _ := buffers.Get().(*[]byte)
+	r := &run{set: s, memory: s.engine.memory, lint: o.Lint, out: *buffer}
+	defer func() { *buffer = r.out; buffers.Put(buffer) }()
 	rendered = make(map[string]string, len(s.ordered))
 	for _, name := range s.ordered {
 		r.out = r.out[:0]
@@ -89,6 +92,9 @@ func (s *Set) Render(data func(name string) map[string]any, o Options) (rendered
 	}
 	return rendered, nil
 }
+
+// buffers are what templates write to, used again by the next rendering.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // run is one rendering.
 type run struct {
@@ -119,14 +125,28 @@ func (r *run) execute(b *body, data any) {
 
 // include runs the template of a name and returns what it writes.
 func (r *run) include(name string, data any) string {
-	b := r.set.byName[name]
-	if b == nil {
-		stop("no template " + name)
-	}
+	b := r.named(name)
 	if r.followed(b, data) {
 		return r.reuse(b, data)
 	}
 	return r.text(b, data)
+}
+
+// write does what include does, and writes that to where the template that includes it writes.
+func (r *run) write(name string, data any) {
+	if b := r.named(name); r.followed(b, data) {
+		r.out = append(r.out, r.reuse(b, data)...)
+	} else {
+		r.execute(b, data)
+	}
+}
+
+func (r *run) named(name string) *body {
+	b := r.set.byName[name]
+	if b == nil {
+		stop("no template " + name)
+	}
+	return b
 }
 
 func (r *run) text(b *body, data any) string {
