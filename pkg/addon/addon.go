@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/Masterminds/semver/v3"
 	node "go.yaml.in/yaml/v3" // keeps the order of keys
@@ -54,6 +55,8 @@ type Addon struct {
 	Chart     Tree
 	// Tree is everything, as it is packed.
 	Tree Tree
+
+	parameterNames func() []string
 }
 
 // Plan is one plan of an add-on.
@@ -133,6 +136,7 @@ func parse(parsed Addon, name string, readVersion func(string) (*semver.Version,
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("%s: %w", name, errors.Join(problems...))
 	}
+	a.parameterNames = sync.OnceValue(a.readParameterNames)
 	return a, nil
 }
 
@@ -213,7 +217,9 @@ func (a *Addon) Definition() (*connector.Definition, error) {
 
 // ParameterNames are the names of the definition's parameters, in the order of the file; empty where there
 // is no definition that can be read.
-func (a *Addon) ParameterNames() []string {
+func (a *Addon) ParameterNames() []string { return a.parameterNames() }
+
+func (a *Addon) readParameterNames() []string {
 	data, _ := a.Chart.Read(path.Join(DefinitionDir, connector.FileName))
 	var file struct {
 		Parameters node.Node `yaml:"parameters"`

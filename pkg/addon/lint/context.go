@@ -67,6 +67,9 @@ type addonContext struct {
 	// documents are those that the plans render, by their text; files are the YAML files that rules have read, by name.
 	documents map[string]*seenDocument
 	files     map[string]*document
+	// plans often have the same form and the same values.
+	parsedFiles *byContent[*parsedYAML]
+	forms       *byContent[parsedForm]
 
 	options    Options
 	chart      func() (Chart, error)
@@ -146,6 +149,7 @@ func (c *addonContext) prepare() {
 	if c.readErr == nil {
 		c.parsed, c.parseErr = addon.Parse(c.name, c.tree)
 	}
+	c.parsedFiles, c.forms = &byContent[*parsedYAML]{}, &byContent[parsedForm]{}
 	c.meta, c.documents = c.document(addon.MetaFile), map[string]*seenDocument{}
 	c.options.Kubernetes = judgeOnce(c.options.Kubernetes)
 	c.chart = sync.OnceValues(func() (Chart, error) {
@@ -172,7 +176,7 @@ func (c *addonContext) prepare() {
 // forget lets go of what only the rules of this add-on need: renderings are large.
 func (c *addonContext) forget() {
 	c.chart, c.definition, c.events, c.mapped, c.xref, c.documents, c.files = nil, nil, nil, nil, nil, nil, nil
-	c.options.Kubernetes = nil
+	c.options.Kubernetes, c.parsedFiles, c.forms = nil, &byContent[*parsedYAML]{}, &byContent[parsedForm]{}
 	for _, p := range c.plans {
 		p.form, p.render, p.bindings = nil, nil, nil
 	}
@@ -197,11 +201,22 @@ func newPlan(c *addonContext, dir string) *planContext {
 		if p.schema == nil {
 			return nil, errUnloaded
 		}
-		return form.Parse(p.schema)
+		parsed := c.forms.of(p.schema, parseForm)
+		return parsed.schema, parsed.err
 	})
 	p.render = sync.OnceValue(func() []rendering { return renderAll(p) })
 	p.bindings = sync.OnceValue(func() []binding { return bindAll(p) })
 	return p
+}
+
+type parsedForm struct {
+	schema *form.Schema
+	err    error
+}
+
+func parseForm(data []byte) (f parsedForm) {
+	f.schema, f.err = form.Parse(data)
+	return f
 }
 
 // file is a path in the plan's directory, as problems name it.
@@ -212,7 +227,7 @@ func (c *addonContext) document(name string) *document {
 	d, known := c.files[name]
 	if !known {
 		data, found := c.tree.Read(name)
-		d = newDocument(name, data, found)
+		d = &document{name: name, data: data, found: found, parsedYAML: c.parsedFiles.of(data, parseYAML)}
 		if c.files == nil {
 			c.files = map[string]*document{}
 		}

@@ -21,44 +21,66 @@ type document struct {
 	name  string
 	data  []byte
 	found bool
-	root  *yaml.Node // nil where the file is missing, empty or not YAML
-	err   error
-	twice []problem // keys that occur twice
+	*parsedYAML
+}
+
+// parsedYAML is what the content of a YAML file says. Nobody changes it.
+type parsedYAML struct {
+	root *yaml.Node // nil where the file is missing, empty or not YAML
+	err  error
+	same []*yaml.Node // keys that occur twice
 }
 
 func newDocument(name string, data []byte, found bool) *document {
-	d := &document{name: name, data: data, found: found}
-	if !found || len(bytes.TrimSpace(data)) == 0 {
-		return d
+	d := &document{name: name, data: data, found: found, parsedYAML: &parsedYAML{}}
+	if found {
+		d.parsedYAML = parseYAML(data)
 	}
-	if len(data) > maxDocument {
-		d.err = fmt.Errorf("larger than %d bytes", maxDocument)
-		return d
-	}
-	var root yaml.Node
-	if d.err = yaml.Unmarshal(data, &root); d.err != nil || len(root.Content) == 0 {
-		return d
-	}
-	if d.err = safeyaml.Aliases(data); d.err != nil {
-		return d
-	}
-	d.root = root.Content[0]
-	d.duplicates(d.root)
 	return d
 }
 
-func (d *document) duplicates(node *yaml.Node) {
+func parseYAML(data []byte) *parsedYAML {
+	p := &parsedYAML{}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return p
+	}
+	if len(data) > maxDocument {
+		p.err = fmt.Errorf("larger than %d bytes", maxDocument)
+		return p
+	}
+	var root yaml.Node
+	if p.err = yaml.Unmarshal(data, &root); p.err != nil || len(root.Content) == 0 {
+		return p
+	}
+	if p.err = safeyaml.Aliases(data); p.err != nil {
+		return p
+	}
+	p.root = root.Content[0]
+	p.duplicates(p.root)
+	return p
+}
+
+func (p *parsedYAML) duplicates(node *yaml.Node) {
 	seen := map[string]bool{}
 	for i, child := range node.Content {
 		if node.Kind == yaml.MappingNode && i%2 == 0 {
 			if seen[child.Value] {
-				d.twice = append(d.twice, problem{path: d.name, line: child.Line, message: fmt.Sprintf("the key %q occurs twice", child.Value)})
+				p.same = append(p.same, child)
 			}
 			seen[child.Value] = true
 			continue
 		}
-		d.duplicates(child)
+		p.duplicates(child)
 	}
+}
+
+// twice are the keys that occur twice, as problems.
+func (d *document) twice() []problem {
+	var problems []problem
+	for _, key := range d.same {
+		problems = append(problems, problem{path: d.name, line: key.Line, message: fmt.Sprintf("the key %q occurs twice", key.Value)})
+	}
+	return problems
 }
 
 // entry is a key of a mapping with its value.

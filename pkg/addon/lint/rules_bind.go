@@ -224,7 +224,7 @@ func misshapenBinding(p *planContext, b binding) []problem {
 }
 
 func misshapenCredential(item *yaml.Node, fail func(text, format string, args ...any)) {
-	d := &document{root: item}
+	d := &document{parsedYAML: &parsedYAML{root: item}}
 	name := d.text("name")
 	if name == "" {
 		fail("credential", "a credential has no name")
@@ -301,13 +301,13 @@ func danglingBinding(p *planContext, b binding) []problem {
 		}
 	}
 	for _, item := range b.credentials() {
-		d := &document{root: item}
+		d := &document{parsedYAML: &parsedYAML{root: item}}
 		check("Secret", d.text("valueFrom", "secretKeyRef", "name"), d.text("valueFrom", "secretKeyRef", "key"), "")
 		check("ConfigMap", d.text("valueFrom", "configMapKeyRef", "name"), d.text("valueFrom", "configMapKeyRef", "key"), "")
 		check("Service", d.text("valueFrom", "serviceRef", "name"), "", d.text("valueFrom", "serviceRef", "jsonpath"))
 	}
 	for _, item := range b.list("credentialFrom") {
-		d := &document{root: item}
+		d := &document{parsedYAML: &parsedYAML{root: item}}
 		check("Secret", d.text("secretRef", "name"), "", "")
 		check("ConfigMap", d.text("configMapRef", "name"), "", "")
 	}

@@ -39,8 +39,8 @@ func fileRules() []Rule {
 						problems = append(problems, problem{path: f.Path, message: "is not UTF-8"})
 					case d.err != nil:
 						problems = append(problems, d.unreadable())
-					case len(d.twice) > 0:
-						problems = append(problems, d.twice...)
+					case len(d.same) > 0:
+						problems = append(problems, d.twice()...)
 					default:
 						if err := addon.CheckYAML(f.Data); err != nil {
 							problems = append(problems, problem{path: f.Path, message: err.Error()})

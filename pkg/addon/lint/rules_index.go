@@ -122,7 +122,7 @@ func indexRules() []Rule {
 					if err != nil {
 						continue
 					}
-					problems = append(problems, newDocument(index.file, data, true).twice...)
+					problems = append(problems, newDocument(index.file, data, true).twice()...)
 				}
 				seen := map[string]bool{}
 				for _, l := range r.listed() {

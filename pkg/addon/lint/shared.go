@@ -11,6 +11,7 @@ import (
 type shared struct {
 	random byContent[[]problem]
 	read   byContent[templateReads]
+	values byContent[map[string]any]
 	// schemas are those that are published for documents, older those of charts for an older Helm.
 	schemas byContent[compiledSchema]
 	older   byContent[olderSchema]

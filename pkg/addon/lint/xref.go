@@ -47,10 +47,7 @@ func readXref(c *addonContext) *xref {
 			x.read(name, c.options.shared.read.of(data, readTemplate))
 			x.templates = append(append(x.templates, data...), '\n')
 		case base == addon.ValuesFile && (path.Dir(name) == "." || c.isLibrary(path.Dir(name))):
-			var values map[string]any
-			if yaml.Unmarshal(data, &values) == nil {
-				x.declared = addon.MergeValues(values, x.declared)
-			}
+			x.declared = addon.MergeValues(c.options.shared.values.of(data, readValues), x.declared)
 		case base == chartFile && path.Dir(name) != ".":
 			x.declared[path.Base(path.Dir(name))] = nil
 		}
@@ -62,6 +59,15 @@ func readXref(c *addonContext) *xref {
 		}
 	}
 	return x
+}
+
+// readValues are the values of a file; none where it cannot be read, which another rule says.
+func readValues(data []byte) map[string]any {
+	var values map[string]any
+	if yaml.Unmarshal(data, &values) != nil {
+		return nil
+	}
+	return values
 }
 
 // isLibrary says whether a directory of the chart is a library, whose templates read the chart's own values.
