@@ -92,6 +92,7 @@ type problem struct {
 	path    string // relative to the add-on's directory, or to the repository in a repository rule
 	line    int
 	message string
+	here    bool   // at path itself, not at what a link there leads to
 	severe  bool   // an error, whatever the rule says
 	next    string // what to do, where that is not what the rule says
 }
@@ -288,7 +289,11 @@ func findings(c *addonContext, rule *Rule, problems []problem) []Finding {
 			f.Severity = Error
 		}
 		if c != nil {
-			f.Addon, f.Path = c.name, filepath.ToSlash(filepath.Join(c.at, c.located(p.path)))
+			at := p.path
+			if !p.here {
+				at = c.located(at)
+			}
+			f.Addon, f.Path = c.name, filepath.ToSlash(filepath.Join(c.at, at))
 		}
 		out = append(out, f)
 	}

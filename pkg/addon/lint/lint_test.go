@@ -426,6 +426,50 @@ func TestAValueOfAnotherKindIsAnErrorWhereItIsNotLoaded(t *testing.T) {
 	assert.ElementsMatch(t, []string{"MET004", "ADD001"}, rules)
 }
 
+// A finding names the file and the line that somebody has to change.
+func TestFindingsAreWhereTheFaultIs(t *testing.T) {
+	t.Parallel()
+	const chart = "charts/demo-connector/"
+	for name, c := range map[string]struct {
+		file, content string
+		want          lint.Finding
+	}{
+		"a template that does not render": {
+			chart + "templates/more.yaml", "# One\n{{ .Values.replicas.least }}\n", lint.Finding{Rule: "CHT007", Path: chart + "templates/more.yaml", Line: 2},
+		},
+		"a template of the library": {
+			"charts/common/templates/_more.tpl", "{{ define \"x\" }}\n{{ if }}\n", lint.Finding{Rule: "CHT007", Path: chart + "charts/common/templates/_more.tpl", Line: 2},
+		},
+		"a link that is missing": {
+			chart + "README.md", "# Demo\n", lint.Finding{Rule: "LNK001", Path: "addons/" + addontest.Name + "/chart/demo-connector/README.md"},
+		},
+		"YAML that cannot be read": {
+			"addons/index.yaml", "apiVersion: v1\nentries: [\n", lint.Finding{Rule: "IDX001", Path: "addons/index.yaml", Line: 2},
+		},
+		"a form that the broker does not read": {
+			"addons/" + addontest.Name + "/plans/default/create-instance-schema.json", "{\n \"type\":\n [\"object\"]}\n",
+			lint.Finding{Rule: "SCH002", Path: "addons/" + addontest.Name + "/plans/default/create-instance-schema.json", Line: 3},
+		},
+		"a filter of documents": {
+			"addons/" + addontest.Name + "/docs/meta.yaml", "docs:\n- template:\n    displayName: D\n    description: D\n    sources:\n    - {type: markdown, name: d,\n       mode: package,\n       filter: (}\n",
+			lint.Finding{Rule: "DOC002", Path: "addons/" + addontest.Name + "/docs/meta.yaml", Line: 8},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			repo := addontest.Repository(t)
+			addontest.Write(t, repo.Dir(), c.file, c.content)
+			for _, f := range run(t, repo).Findings {
+				if f.Rule == c.want.Rule {
+					assert.Equal(t, c.want, lint.Finding{Rule: f.Rule, Path: f.Path, Line: f.Line}, f.Message)
+					return
+				}
+			}
+			assert.Fail(t, "not found")
+		})
+	}
+}
+
 func TestAnUnknownKeyIsFoundAtItsLineAndCompared(t *testing.T) {
 	t.Parallel()
 	repo := addontest.Repository(t)

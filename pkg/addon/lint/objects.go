@@ -83,6 +83,9 @@ func (p *planContext) checkObjects(r rendering) []problem {
 		}
 		name := o.Metadata.Name
 		switch most := maxName(o.Kind); {
+		case strings.HasSuffix(o.Kind, "List") && name == "":
+			problems = append(problems, p.sourceProblem(m, "a %s, whose objects nobody can check one by one; write each as a document of its own", o.Kind))
+			continue
 		case o.Kind == "" || o.APIVersion == "" || name == "":
 			problems = append(problems, p.sourceProblem(m, "an object without apiVersion, kind or name"))
 			continue
@@ -110,9 +113,10 @@ func (p *planContext) checkObjects(r rendering) []problem {
 // clusterScoped says whether objects of a kind have no namespace.
 func clusterScoped(kind string) bool {
 	switch kind {
-	case "APIService", "Application", "ClusterIssuer", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
-		"IngressClass", "MutatingWebhookConfiguration", "Namespace", "PersistentVolume", "PriorityClass", "StorageClass",
-		"ValidatingWebhookConfiguration":
+	case "APIService", "Application", "CSIDriver", "ClusterAddonsConfiguration", "ClusterAsset", "ClusterAssetGroup", "ClusterBucket", "ClusterIssuer", "ClusterMicroFrontend",
+		"ClusterRole", "ClusterRoleBinding", "ClusterServiceBroker", "CustomResourceDefinition", "FlowSchema", "IngressClass", "MutatingAdmissionPolicy",
+		"MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration", "Namespace", "PersistentVolume", "PodSecurityPolicy", "PriorityClass", "PriorityLevelConfiguration",
+		"RuntimeClass", "StorageClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "VolumeSnapshotClass":
 		return true
 	default:
 		return false
@@ -132,7 +136,7 @@ func (p *planContext) checkScope() []problem {
 		}
 		for _, m := range r.manifests {
 			o, err := decode[object](m)
-			if err != nil {
+			if err != nil || !strings.Contains(m.Source, "/templates/") { // crds/ is nobody's: Helm takes what is there
 				continue
 			}
 			unique := r.release[:min(uniquePart, len(r.release))]

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -56,6 +57,9 @@ func chartRules() []Rule {
 			Next:    "correct the file that is named",
 			addon: func(c *addonContext) []problem {
 				_, err := c.chart()
+				if c.parsed != nil && c.document(c.chartFile(chartFile)).err != nil {
+					return nil // another rule says what is wrong with the YAML
+				}
 				if err != nil && !errors.Is(err, errUnloaded) {
 					return []problem{{path: c.chartFile(chartFile), message: err.Error()}}
 				}
@@ -77,7 +81,7 @@ func chartRules() []Rule {
 					return nil
 				}
 				var problems []problem
-				if name := meta.text("name"); name != c.parsed.ChartName {
+				if name := meta.text("name"); name != "" && name != c.parsed.ChartName {
 					problems = append(problems, meta.problem([]string{"name"}, "name %s is not that of the directory, %s", name, c.parsed.ChartName))
 				}
 				if version := meta.text("apiVersion"); version != "v2" {
@@ -121,9 +125,16 @@ func chartRules() []Rule {
 					return nil
 				}
 				var problems []problem
-				for _, name := range meta.dependencies() {
-					if !c.hasDependency(name) {
-						problems = append(problems, meta.problem([]string{"dependencies"}, "the dependency %s is not in charts/", name))
+				for i, d := range meta.dependencies() {
+					at := []string{"dependencies", strconv.Itoa(i)}
+					versions := c.dependency(d.name)
+					switch fits := func(version string) bool { return compatible(d.version, version) }; {
+					case len(versions) == 0:
+						problems = append(problems, meta.problem(at, "the dependency %s is not in charts/", d.name))
+					case !slices.ContainsFunc(versions, fits):
+						p := meta.problem(at, "the dependency %s is in charts/ with version %s, not %s: its condition, tags and alias do not count", d.name, versions[0], d.version)
+						p.next = "write a range that the version in charts/ is in"
+						problems = append(problems, p)
 					}
 				}
 				return problems
@@ -150,7 +161,7 @@ func chartRules() []Rule {
 			plan: func(p *planContext) []problem {
 				for _, r := range p.render() {
 					if errors.Is(r.err, ErrValues) {
-						return []problem{{path: p.file(addon.ValuesFile), message: oneLine(r.err)}}
+						return []problem{{path: p.file(addon.ValuesFile), message: strings.ReplaceAll(oneLine(r.err), ErrValues.Error()+": "+ErrValues.Error(), ErrValues.Error())}}
 					}
 				}
 				if all := p.render(); len(all) > 0 && all[0].err == nil {
@@ -172,7 +183,7 @@ func chartRules() []Rule {
 						return nil
 					}
 					if r.err != nil {
-						return []problem{{path: p.file(addon.MetaFile), message: fmt.Sprintf("for %s: %s", r.profile.name, oneLine(r.err))}}
+						return []problem{p.renderProblem(r)}
 					}
 					if problems := p.checkObjects(r); len(problems) > 0 {
 						return problems
@@ -356,36 +367,50 @@ func releaseSize(c *addonContext, r rendering) int {
 }
 
 // dependencies are the names in a Chart.yaml.
-func (d *document) dependencies() []string {
+func (d *document) dependencies() []dependency {
 	list := d.at("dependencies")
 	if list == nil {
 		return nil
 	}
-	var names []string
-	for _, item := range list.Content {
-		for _, e := range entriesOf(item) {
-			if e.key == "name" {
-				names = append(names, e.node.Value)
-			}
-		}
+	var out []dependency
+	for i := range list.Content {
+		at := strconv.Itoa(i)
+		out = append(out, dependency{d.text("dependencies", at, "name"), d.text("dependencies", at, "version")})
 	}
-	return names
+	return out
 }
 
-// hasDependency says whether a chart of that name lies in the chart's charts/.
-func (c *addonContext) hasDependency(name string) bool {
+// dependency is what a chart depends on: a name and a range of versions.
+type dependency struct{ name, version string }
+
+// compatible says whether Helm takes a version for one of the range. An empty range or version says nothing.
+func compatible(wanted, version string) bool {
+	if wanted == "" || version == "" {
+		return true
+	}
+	constraint, err := semver.NewConstraint(wanted)
+	if err != nil {
+		return false
+	}
+	v, err := semver.NewVersion(version)
+	return err == nil && constraint.Check(v)
+}
+
+// dependency lists the versions of the charts of that name in the chart's charts/.
+func (c *addonContext) dependency(name string) []string {
 	dirs, files := c.parsed.Chart.Entries(addon.ChartsDir)
+	var versions []string
 	for _, dir := range dirs {
-		if c.document(c.chartFile(path.Join(addon.ChartsDir, dir, chartFile))).text("name") == name {
-			return true
+		if meta := c.document(c.chartFile(path.Join(addon.ChartsDir, dir, chartFile))); meta.text("name") == name {
+			versions = append(versions, meta.text("version"))
 		}
 	}
 	for _, file := range files {
-		if key, _, err := addon.SplitName(strings.TrimSuffix(file, addon.ArchiveSuffix)); err == nil && key == name {
-			return true
+		if key, version, err := addon.SplitName(strings.TrimSuffix(file, addon.ArchiveSuffix)); err == nil && key == name {
+			versions = append(versions, version)
 		}
 	}
-	return false
+	return versions
 }
 
 // randomness finds functions in a template whose result differs from render to render.
@@ -405,6 +430,21 @@ func randomness(data []byte) []problem {
 }
 
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// templateLine finds the place that Helm names in an error, such as demo/templates/a.yaml:3.
+var templateLine = regexp.MustCompile(`\b([-.\w]+)/((?:charts/[-.\w]+/)*templates/[-.\w/]+)(?::(\d+))?`)
+
+// renderProblem is what keeps a plan from being rendered, at the template that Helm names last, with a line if it can.
+func (p *planContext) renderProblem(r rendering) problem {
+	out := problem{path: p.file(addon.MetaFile), message: fmt.Sprintf("plan %s, for %s: %s", path.Base(p.dir), r.profile.name, oneLine(r.err))}
+	for _, m := range templateLine.FindAllStringSubmatch(r.err.Error(), -1) {
+		if _, found := p.tree.Read(p.chartFile(m[2])); found && (m[3] != "" || out.line == 0) {
+			out.path = p.chartFile(m[2])
+			out.line, _ = strconv.Atoi(m[3])
+		}
+	}
+	return out
+}
 
 // sourceProblem makes a problem at the template that an object comes from.
 func (p *planContext) sourceProblem(m Manifest, format string, args ...any) problem {

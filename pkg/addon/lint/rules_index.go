@@ -94,7 +94,10 @@ func indexRules() []Rule {
 				if !l.sound() {
 					return ""
 				}
-				if info, err := os.Stat(filepath.Join(r.Dir(), filepath.FromSlash(l.dir))); err != nil || !info.IsDir() {
+				switch info, err := os.Lstat(filepath.Join(r.Dir(), filepath.FromSlash(l.dir))); {
+				case err == nil && info.Mode()&os.ModeSymlink != 0:
+					return fmt.Sprintf("%s is a link, which addonctl and other tools pass over; make it a directory", l.dir)
+				case err != nil || !info.IsDir():
 					return fmt.Sprintf("there is no directory %s", l.dir)
 				}
 				return ""

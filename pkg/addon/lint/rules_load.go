@@ -67,7 +67,7 @@ func (c *addonContext) links(kind addon.LinkProblem) []problem {
 	var problems []problem
 	for _, change := range changes {
 		if change.Kind == kind {
-			problems = append(problems, problem{path: strings.TrimPrefix(change.Path, c.at+"/"), message: string(change.Kind)})
+			problems = append(problems, problem{path: strings.TrimPrefix(change.Path, c.at+"/"), message: string(change.Kind), here: true})
 		}
 	}
 	return problems

@@ -175,8 +175,8 @@ func (l leaf) other(marker string) any {
 func (c *addonContext) unread() []problem {
 	x := c.xref()
 	d := c.document(c.chartFile(addon.ValuesFile))
-	for _, name := range c.document(c.chartFile(chartFile)).dependencies() {
-		if !c.hasDependency(name) {
+	for _, d := range c.document(c.chartFile(chartFile)).dependencies() {
+		if len(c.dependency(d.name)) == 0 {
 			return nil // nobody knows what it reads
 		}
 	}
