@@ -29,7 +29,7 @@ type Chart struct {
 
 	mu        sync.Mutex
 	described *described
-	chosen    *chart.Chart           // see choose
+	chosen    *chosen                // see choose
 	valued    map[string]*valued     // by values
 	sets      map[string]*engine.Set // by templates
 	filesOf   map[*chart.File]any    // .Files, by the first of them

@@ -3,6 +3,7 @@ package helm
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -60,27 +61,75 @@ func (c *Chart) prepare(given map[string]any) (*valued, error) {
 	if values == nil {
 		values = map[string]any{}
 	}
-	var err error
-	if v.chart, err = c.choose(values); err != nil {
-		return nil, err
-	}
-	merged, err := chartutil.CoalesceValues(v.chart, values)
+	chosen, err := c.choose(values)
 	if err != nil {
 		return nil, err
 	}
-	v.values = merged
-	if err := c.schemas.check(v.chart, merged); err != nil {
+	v.chart = chosen.chart
+	if v.values, err = chosen.merge(values); err != nil {
+		return nil, err
+	}
+	if err := c.schemas.check(v.chart, v.values); err != nil {
 		v.err = fmt.Errorf("%w: %w", ErrValues, err)
 	}
 	v.set = sync.OnceValue(v.prepareSet)
 	return v, nil
 }
 
+// merge puts values over those of the chart, as chartutil.CoalesceValues does. Where they only put something over them,
+// what they do not name is shared by all; values are changed then.
+func (c *chosen) merge(values map[string]any) (chartutil.Values, error) {
+	if !overlays(c.chart, values) {
+		return chartutil.CoalesceValues(c.chart, values)
+	}
+	own, err := c.values()
+	if err != nil {
+		return nil, err
+	}
+	merged := maps.Clone(own)
+	for key, value := range values {
+		if table, isTable := value.(map[string]any); isTable {
+			if below, isTable := own[key].(map[string]any); isTable {
+				value = chartutil.CoalesceTables(table, below)
+			}
+		}
+		merged[key] = value
+	}
+	return merged, nil
+}
+
+// overlays says whether values remove nothing and say nothing to what the chart depends on.
+func overlays(c *chart.Chart, values map[string]any) bool {
+	_, said := values[chartutil.GlobalKey]
+	for _, d := range c.Dependencies() {
+		if _, named := values[d.Name()]; named {
+			said = true
+		}
+	}
+	return !said && !removes(values)
+}
+
+func removes(values map[string]any) bool {
+	for _, value := range values {
+		if table, isTable := value.(map[string]any); value == nil || isTable && removes(table) {
+			return true
+		}
+	}
+	return false
+}
+
+// chosen is a copy of a chart, with the dependencies that values choose, and its own values.
+type chosen struct {
+	chart  *chart.Chart
+	values func() (chartutil.Values, error)
+}
+
 // choose copies the chart, with the dependencies that the values choose. Where they choose none, one copy does for all.
-func (c *Chart) choose(values map[string]any) (*chart.Chart, error) {
-	process := func(values map[string]any) (*chart.Chart, error) {
+func (c *Chart) choose(values map[string]any) (*chosen, error) {
+	process := func(values map[string]any) (*chosen, error) {
 		work := clone(c.chart)
-		return work, chartutil.ProcessDependenciesWithMerge(work, values)
+		own := func() (chartutil.Values, error) { return chartutil.CoalesceValues(work, map[string]any{}) }
+		return &chosen{work, sync.OnceValues(own)}, chartutil.ProcessDependenciesWithMerge(work, values)
 	}
 	if hasChoice(c.chart) {
 		return process(values)
@@ -88,11 +137,11 @@ func (c *Chart) choose(values map[string]any) (*chart.Chart, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.chosen == nil {
-		work, err := process(map[string]any{})
+		made, err := process(map[string]any{})
 		if err != nil {
 			return nil, err
 		}
-		c.chosen = work
+		c.chosen = made
 	}
 	return c.chosen, nil
 }
