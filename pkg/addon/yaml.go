@@ -20,7 +20,7 @@ func CheckYAML(data []byte) error {
 	if len(data) > maxYAML {
 		return fmt.Errorf("larger than %d bytes; make it smaller", maxYAML)
 	}
-	if _, plain := plainyaml.JSON(data); plain {
+	if _, plain := plainyaml.Parse(string(data)); plain {
 		return nil // no alias, no key twice
 	}
 	return safeyaml.Check(data)

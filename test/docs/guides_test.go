@@ -386,11 +386,11 @@ func TestExampleValues(t *testing.T) {
 				render(t, m)
 				continue
 			}
-			for _, err := range kubernetes.Strict([]byte(block)) {
+			for _, err := range kubernetes.Strict([]byte(block), m) {
 				assert.Fail(t, page, "%v", err)
 			}
 			if m["kind"] == "Pod" {
-				problems, err := kubernetes.Restricted([]byte(block))
+				problems, err := kubernetes.Restricted([]byte(block), m)
 				require.NoError(t, err)
 				assert.Empty(t, problems, page)
 			}

@@ -1,6 +1,7 @@
 package helm
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"helm.sh/helm/v3/pkg/releaseutil"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonvalue"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/plainyaml"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/safeyaml"
 )
@@ -30,9 +32,8 @@ type heads struct {
 type headOf struct {
 	head    *releaseutil.SimpleHead
 	content []byte
-	// asJSON is all that it says; nil where a key is there twice.
-	asJSON []byte
-	err    error
+	object  any // see Manifest
+	err     error
 }
 
 // maxRemembered bounds the documents that are remembered, in bytes.
@@ -45,8 +46,8 @@ func (h *heads) read(document string) *headOf {
 	if known {
 		return found
 	}
-	found = readHead([]byte(document))
-	size := 2*len(document) + len(found.asJSON)
+	found = readHead(document)
+	size := 4 * len(document)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.size += size; h.known == nil || h.size > maxRemembered {
@@ -56,24 +57,34 @@ func (h *heads) read(document string) *headOf {
 	return found
 }
 
-func readHead(document []byte) *headOf {
-	out := &headOf{head: &releaseutil.SimpleHead{}, content: document}
-	plain := false
-	if out.asJSON, plain = plainyaml.JSON(document); !plain {
-		if out.err = safeyaml.Aliases(document); out.err != nil {
+func readHead(document string) *headOf {
+	out := &headOf{head: &releaseutil.SimpleHead{}, content: []byte(document)}
+	if object, plain := plainyaml.Parse(document); plain {
+		out.object = object
+	} else {
+		if out.err = safeyaml.Aliases(out.content); out.err != nil {
 			return out
 		}
-		var err error
-		if out.asJSON, err = yaml.YAMLToJSONStrict(document); err != nil {
-			out.asJSON = nil
-		}
+		out.object = objectOf(out.content)
 	}
-	if out.asJSON == nil || json.Unmarshal(out.asJSON, out.head) != nil {
+	if out.object == nil || !jsonvalue.Fill(out.object, out.head) {
 		// Helm's way is the one that counts: it takes the last of two keys, and a number for a text.
 		*out.head = releaseutil.SimpleHead{}
-		out.err = yaml.Unmarshal(document, out.head)
+		out.err = yaml.Unmarshal(out.content, out.head)
 	}
 	return out
+}
+
+// objectOf is what a document says, nil where that is wrong or where a number of it gets lost.
+func objectOf(document []byte) (object any) {
+	asJSON, err := yaml.YAMLToJSONStrict(document)
+	if err != nil || json.Unmarshal(asJSON, &object) != nil {
+		return nil
+	}
+	if again, err := json.Marshal(object); err != nil || !bytes.Equal(again, asJSON) {
+		return nil
+	}
+	return object
 }
 
 // sort splits rendered files into documents, and sorts objects and hooks into the order in which Helm installs
@@ -89,7 +100,7 @@ func (h *heads) sort(files map[string]string) (hooks []Hook, manifests []Manifes
 				return nil, nil, fmt.Errorf("YAML parse error on %s: %w", name, read.err)
 			}
 			head := read.head
-			m := Manifest{Source: name, APIVersion: head.Version, Kind: head.Kind, Content: read.content, JSON: read.asJSON}
+			m := Manifest{Source: name, APIVersion: head.Version, Kind: head.Kind, Content: read.content, Object: read.object}
 			if head.Metadata != nil {
 				m.Name = head.Metadata.Name
 				if events, isHook := head.Metadata.Annotations[release.HookAnnotation]; isHook {

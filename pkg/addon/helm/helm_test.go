@@ -92,10 +92,10 @@ func TestRender(t *testing.T) {
 	assert.Equal(t, "installed rel", got.Notes)
 
 	require.Len(t, got.Hooks, 2)
-	fromYAML, err := yaml.YAMLToJSON(got.Hooks[0].Content)
-	require.NoError(t, err)
+	var object any
+	require.NoError(t, yaml.Unmarshal(got.Hooks[0].Content, &object))
 	assert.Equal(t, Hook{
-		Manifest: Manifest{Source: "demo/templates/hook.yaml", APIVersion: "batch/v1", Kind: "Job", Name: "apply", Content: got.Hooks[0].Content, JSON: fromYAML},
+		Manifest: Manifest{Source: "demo/templates/hook.yaml", APIVersion: "batch/v1", Kind: "Job", Name: "apply", Content: got.Hooks[0].Content, Object: object},
 		Events:   []string{"post-install", "post-upgrade"}, Weight: 5, DeletePolicies: []string{"hook-succeeded"},
 	}, got.Hooks[0])
 	assert.Equal(t, []string{"before-hook-creation"}, got.Hooks[1].DeletePolicies)

@@ -2,7 +2,6 @@ package helm
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +24,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	sigsyaml "sigs.k8s.io/yaml"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonvalue"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/plainyaml"
 )
 
@@ -102,7 +102,7 @@ func (l *linted) object(document []byte) (*lintedObject, error) {
 		return o, nil
 	}
 	var o *lintedObject
-	if asJSON, plain := plainyaml.JSON(document); !plain || json.Unmarshal(asJSON, &o) != nil {
+	if object, plain := plainyaml.Parse(string(document)); !plain || !jsonvalue.Fill(object, &o) {
 		o = nil
 		if err := sigsyaml.Unmarshal(document, &o); err != nil {
 			return nil, err
@@ -173,8 +173,11 @@ func checkIndent(rendered string) error {
 // lintedObject is what the rules read of an object.
 type lintedObject struct {
 	APIVersion string `json:"apiVersion"`
-	Kind       string
-	Metadata   struct{ Namespace, Name string }
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		Namespace string `json:"namespace"`
+		Name      string `json:"name"`
+	} `json:"metadata"`
 }
 
 func (o *lintedObject) checkName() error {

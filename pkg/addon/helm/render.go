@@ -39,9 +39,9 @@ type Manifest struct {
 	Name       string
 	// Content is the YAML document, shared by all that are equal: nobody changes it.
 	Content []byte
-	// JSON is the same as JSON text, and shared, too. It is nil where the document says a
-	// key twice.
-	JSON []byte
+	// Object is what it says, as JSON has it, and shared, too. It is nil where the document says a key twice, or a
+	// number that a float64 does not have.
+	Object any
 }
 
 // Hook is an object that Helm makes at certain moments and waits for.

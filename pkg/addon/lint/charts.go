@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/form"
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonvalue"
 )
 
 // ChartLoader loads charts.
@@ -29,12 +31,13 @@ type Chart interface {
 
 // Kubernetes says of rendered objects what a cluster would say.
 type Kubernetes interface {
-	// Strict returns what strict validation finds; nothing for kinds that it does not know.
-	Strict(document []byte) []string
+	// Strict returns what strict validation finds in a document, of which object is what it says, or nil where that
+	// is not known; nothing for kinds that it does not know.
+	Strict(document []byte, object any) []string
 	// Removed returns since when the API of a kind is gone, where it is gone in a version of Kubernetes.
 	Removed(apiVersion, kind, kubeVersion string) string
 	// Restricted returns what the Pod Security Standard "restricted" does not allow.
-	Restricted(document []byte) ([]string, error)
+	Restricted(document []byte, object any) ([]string, error)
 	// JSONPath says whether a path hits something; an error means that it is no path.
 	JSONPath(document []byte, path string) (bool, error)
 }
@@ -56,28 +59,43 @@ type Manifest struct {
 	Source string // the template, beginning with the chart's name
 	Kind   string
 	Name   string
-	// Content is the YAML document.
+	// Content is the YAML document. Those that are equal may share it.
 	Content []byte
-	// JSON is the same as JSON; nil where that is not known, or where the document says a key twice.
-	JSON []byte
+	// Object is what it says, as JSON has it; nil where that is not known, or where the document says a key twice.
+	Object any
 
 	seen *seenDocument
 }
 
-// decoded is the document as JSON where that is known: to read YAML takes longer.
-func (m Manifest) decoded() []byte {
-	if m.JSON != nil {
-		return m.JSON
-	}
-	return m.Content
+// seenDocument is what has been found out about a document, for all renderings of an add-on that it is in.
+type seenDocument struct {
+	content  []byte
+	object   any // see Manifest
+	workload workload
+	known    map[any]any // what else follows from it, by what was asked
 }
 
-// seenDocument is what has been read of a document, for all renderings of an add-on that it is in.
-type seenDocument struct {
-	workload workload
-	asJSON   []byte
-	err      error
-	as       map[reflect.Type]any // what decode made of it
+// once finds out what follows from a document, where that is not known yet.
+func once[T any](s *seenDocument, what any, find func() T) T {
+	found, known := s.known[what].(T)
+	if !known {
+		found = find()
+		s.known[what] = found
+	}
+	return found
+}
+
+// identity tells documents apart. Those that are equal and do not share their bytes are looked at again.
+type identity struct {
+	first *byte
+	size  int
+}
+
+func identityOf(document []byte) identity {
+	if len(document) == 0 {
+		return identity{}
+	}
+	return identity{&document[0], len(document)}
 }
 
 // profile is a cluster that charts are rendered for.
@@ -116,33 +134,51 @@ type rendering struct {
 	manifests []Manifest
 	values    map[string]any
 	secrets   map[string]string // marker -> field
-	workloads []workload        // of the manifests, in their order; empty where one is no object
+	workloads []*workload       // of the manifests, in their order; empty where one is no object
 	err       error
 }
 
 // prepare decodes the manifests, once for all rules.
-func (r *rendering) prepare(known map[string]*seenDocument) {
+func (r *rendering) prepare(known map[identity]*seenDocument) {
 	for i := range r.manifests {
 		m := &r.manifests[i]
-		s, found := known[string(m.Content)]
+		id := identityOf(m.Content)
+		s, found := known[id]
 		if !found {
 			s = newSeen(*m)
-			known[string(m.Content)] = s
+			known[id] = s
 		}
 		m.seen = s
-		r.workloads = append(r.workloads, s.workload)
+		r.workloads = append(r.workloads, &s.workload)
 	}
 }
 
 func newSeen(m Manifest) *seenDocument {
-	s := &seenDocument{asJSON: m.JSON, as: map[reflect.Type]any{}}
-	if s.asJSON == nil {
-		s.asJSON, s.err = yamlToJSON(m.Content)
-	}
-	if s.err == nil && json.Unmarshal(s.asJSON, &s.workload) != nil {
-		s.workload = workload{}
+	s := &seenDocument{content: m.Content, object: m.Object, known: map[any]any{}}
+	if w, err := read[workload](s); err == nil { // otherwise another rule says what is wrong
+		s.workload = w
 	}
 	return s
+}
+
+// read reads a document into the given shape.
+func read[T any](s *seenDocument) (value T, err error) {
+	if s.object != nil && jsonvalue.Fill(s.object, &value) {
+		return value, nil
+	}
+	var (
+		again  T
+		asJSON []byte
+	)
+	if s.object != nil {
+		asJSON, err = json.Marshal(s.object)
+	} else {
+		asJSON, err = yaml.YAMLToJSON(s.content)
+	}
+	if err == nil {
+		err = json.Unmarshal(asJSON, &again)
+	}
+	return again, err
 }
 
 // release is the name that all plans are rendered under: with the same one, objects that do not follow from the plan

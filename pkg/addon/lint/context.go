@@ -64,8 +64,8 @@ type addonContext struct {
 	archive *archiveContext
 	failed  bool // some rule has found an error
 
-	// documents are those that the plans render, by their text; files are the YAML files that rules have read, by name.
-	documents map[string]*seenDocument
+	// documents are those that the plans render; files are the YAML files that rules have read, by name.
+	documents map[identity]*seenDocument
 	files     map[string]*document
 	// plans often have the same form and the same values.
 	parsedFiles *byContent[*parsedYAML]
@@ -150,8 +150,7 @@ func (c *addonContext) prepare() {
 		c.parsed, c.parseErr = addon.Parse(c.name, c.tree)
 	}
 	c.parsedFiles, c.forms = &byContent[*parsedYAML]{}, &byContent[parsedForm]{}
-	c.meta, c.documents = c.document(addon.MetaFile), map[string]*seenDocument{}
-	c.options.Kubernetes = judgeOnce(c.options.Kubernetes)
+	c.meta, c.documents = c.document(addon.MetaFile), map[identity]*seenDocument{}
 	c.chart = sync.OnceValues(func() (Chart, error) {
 		if c.parsed == nil {
 			return nil, errUnloaded

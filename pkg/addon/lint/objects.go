@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 )
 
 // object is what rules read of a rendered object.
@@ -33,8 +31,6 @@ type apiOf struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 }
-
-func yamlToJSON(data []byte) ([]byte, error) { return yaml.YAMLToJSON(data) }
 
 var (
 	objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)

@@ -461,13 +461,9 @@ func decode[T any](m Manifest) (T, error) {
 	if m.seen == nil {
 		m.seen = newSeen(m)
 	}
-	kind := reflect.TypeFor[T]()
-	found, known := m.seen.as[kind].(result)
-	if !known {
-		if found.err = m.seen.err; found.err == nil {
-			found.err = json.Unmarshal(m.seen.asJSON, &found.value)
-		}
-		m.seen.as[kind] = found
-	}
+	found := once(m.seen, reflect.TypeFor[T](), func() (r result) {
+		r.value, r.err = read[T](m.seen)
+		return r
+	})
 	return found.value, found.err
 }

@@ -33,7 +33,7 @@ func kubernetesRules() []Rule {
 						return nil
 					}
 					seen[m.seen] = true
-					return k.Strict(m.decoded())
+					return once(m.seen, strict, func() []string { return k.Strict(m.Content, m.Object) })
 				})
 			},
 		},
@@ -98,11 +98,13 @@ func kubernetesRules() []Rule {
 					if !r.profile.podSecurity {
 						return nil
 					}
-					problems, err := k.Restricted(m.decoded())
-					if err != nil {
-						return []string{oneLine(err)}
-					}
-					return problems
+					return once(m.seen, restricted, func() []string {
+						problems, err := k.Restricted(m.Content, m.Object)
+						if err != nil {
+							return []string{oneLine(err)}
+						}
+						return problems
+					})
 				})
 			},
 		},
@@ -162,7 +164,7 @@ func kubernetesRules() []Rule {
 					return nil
 				}
 				for i, m := range r.manifests {
-					if selects := policyOf(&r.workloads[i], r); m.Kind == "NetworkPolicy" && selects.selects(pods.Metadata.Labels) {
+					if selects := policyOf(r.workloads[i], r); m.Kind == "NetworkPolicy" && selects.selects(pods.Metadata.Labels) {
 						return nil
 					}
 				}
@@ -194,6 +196,9 @@ func kubernetesRules() []Rule {
 		},
 	}
 }
+
+// What Kubernetes is asked once about each document.
+const strict, restricted = "strict", "restricted"
 
 // judged makes problems of what Kubernetes says of each object of each rendering.
 func (p *planContext) judged(judge func(Kubernetes, Manifest, rendering) []string) []problem {
@@ -364,7 +369,7 @@ func plainSecrets(p *planContext) []problem {
 			return nil
 		}
 		for i, m := range r.manifests {
-			w := &r.workloads[i]
+			w := r.workloads[i]
 			name := p.general(m.Name, r)
 			if pods := w.pods(); pods != nil {
 				for _, c := range pods.containers() {

@@ -89,12 +89,12 @@ func unavailable(w *workload, r rendering) []string {
 
 // reference is what rules read of an object that names others.
 type reference struct {
-	RoleRef struct{ Kind, Name string } `json:"roleRef"`
+	RoleRef target `json:"roleRef"`
 	Spec    struct {
-		ServiceName    string                      `json:"serviceName"`
-		Service        json.RawMessage             `json:"service"` // of an APIRule
-		ScaleTargetRef struct{ Kind, Name string } `json:"scaleTargetRef"`
-		DefaultBackend backend                     `json:"defaultBackend"`
+		ServiceName    string          `json:"serviceName"`
+		Service        json.RawMessage `json:"service"` // of an APIRule
+		ScaleTargetRef target          `json:"scaleTargetRef"`
+		DefaultBackend backend         `json:"defaultBackend"`
 		Rules          []struct {
 			HTTP struct {
 				Paths []struct {
@@ -105,10 +105,16 @@ type reference struct {
 	} `json:"spec"`
 }
 
+// target is what names another object.
+type target struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+}
+
 // backend is where an Ingress leads, in the new and in the old way.
 type backend struct {
-	Service     struct{ Name string } `json:"service"`
-	ServiceName string                `json:"serviceName"`
+	Service     target `json:"service"`
+	ServiceName string `json:"serviceName"`
 }
 
 // dangling are the objects that one names and that are not there. Names without the release's are somebody else's.
@@ -128,7 +134,7 @@ func dangling(w *workload, r rendering) []string {
 			return nil
 		}
 		names = append(names, [2]string{"Service", o.Spec.ServiceName}, [2]string{o.RoleRef.Kind, o.RoleRef.Name}, [2]string{o.Spec.ScaleTargetRef.Kind, o.Spec.ScaleTargetRef.Name})
-		var exposed struct{ Name string }
+		var exposed target
 		if json.Unmarshal(o.Spec.Service, &exposed) == nil {
 			names = append(names, [2]string{"Service", exposed.Name})
 		}

@@ -166,7 +166,7 @@ func eachWorkload(check func(w *workload, r rendering) []string) func(*planConte
 				return nil
 			}
 			for i, m := range r.manifests {
-				w := &r.workloads[i]
+				w := r.workloads[i]
 				for _, what := range check(w, r) {
 					problems = append(problems, p.sourceProblem(m, "%s %s: %s", w.Kind, p.general(w.Metadata.Name, r), what))
 				}

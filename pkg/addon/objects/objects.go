@@ -18,6 +18,8 @@ import (
 	"k8s.io/client-go/util/jsonpath"
 	"k8s.io/pod-security-admission/policy"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonvalue"
 )
 
 // Kubernetes answers from the types of the Kubernetes version that this program was built with. It is safe for
@@ -38,12 +40,16 @@ func New() *Kubernetes {
 	}
 }
 
-// Strict says what is wrong with a document in YAML or JSON as the API server would with strict validation: unknown and
-// repeated fields, values of the wrong type. Kinds that are not Kubernetes' own are taken as they are.
-func (k *Kubernetes) Strict(document []byte) []string {
+// Strict says what is wrong with a document in YAML as the API server would with strict validation: unknown and repeated
+// fields, values of the wrong type. Kinds that are not Kubernetes' own are taken as they are. object is what the
+// document says, as JSON has it; nil where that is not known.
+func (k *Kubernetes) Strict(document []byte, object any) []string {
+	if made, sure := empty(object); sure && (made == nil || jsonvalue.FillStrictly(object, made)) {
+		return nil
+	}
 	decoder := k.decoder
-	if isJSON(document) {
-		decoder = k.jsonDecoder
+	if asJSON, err := yaml.YAMLToJSONStrict(document); err == nil {
+		document, decoder = asJSON, k.jsonDecoder
 	}
 	_, _, err := decoder.Decode(document, nil, nil)
 	var several interface{ Errors() []error }
@@ -59,6 +65,30 @@ func (k *Kubernetes) Strict(document []byte) []string {
 	default:
 		return []string{strings.Join(strings.Fields(err.Error()), " ")}
 	}
+}
+
+// head says what an object is.
+type head struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+}
+
+// empty makes an empty object of the type that Kubernetes has for an object, nil where it has none. sure is false where
+// it does not become clear what that is.
+func empty(object any) (made runtime.Object, sure bool) {
+	var h head
+	if !jsonvalue.Fill(object, &h) {
+		return nil, false
+	}
+	version, err := schema.ParseGroupVersion(h.APIVersion)
+	if err != nil || version.Version == "" || h.Kind == "" {
+		return nil, false
+	}
+	made, err = scheme.Scheme.New(version.WithKind(h.Kind))
+	if err != nil {
+		return nil, runtime.IsNotRegisteredError(err)
+	}
+	return made, true
 }
 
 // Removed says since which version of Kubernetes the API of a kind is gone, where it is gone in the given one, such as
@@ -86,50 +116,21 @@ func (k *Kubernetes) Removed(apiVersion, kind, kubeVersion string) string {
 	return since
 }
 
-// isJSON says whether a document is an object in JSON, which is read sooner than YAML.
-func isJSON(document []byte) bool {
-	return bytes.HasPrefix(document, []byte("{")) && json.Valid(document)
-}
-
-// typed makes an object of Kubernetes' own type for a document in YAML or JSON, and returns the document as JSON;
-// nil where there is no type for it.
-func (k *Kubernetes) typed(document []byte) (runtime.Object, []byte) {
-	head, data, err := readHead(document)
-	if err != nil {
-		return nil, nil
-	}
-	object, err := scheme.Scheme.New(schema.FromAPIVersionAndKind(head.APIVersion, head.Kind))
-	if err != nil {
-		return nil, nil
-	}
-	return object, data
-}
-
-// head says what a document is.
-type head struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-}
-
-// readHead returns the document as JSON, too.
-func readHead(document []byte) (h head, data []byte, err error) {
-	if bytes.HasPrefix(document, []byte("{")) && json.Unmarshal(document, &h) == nil {
-		return h, document, nil
-	}
-	h = head{}
-	if data, err = yaml.YAMLToJSON(document); err == nil {
-		err = json.Unmarshal(data, &h)
-	}
-	return h, data, err
-}
-
 // decode reads a document into Kubernetes' own type, leniently; nil where there is none for it.
-func (k *Kubernetes) decode(document []byte) runtime.Object {
-	object, data := k.typed(document)
-	if object == nil || json.Unmarshal(data, object) != nil {
+func decode(document []byte) runtime.Object {
+	data, err := yaml.YAMLToJSON(document)
+	if err != nil {
 		return nil
 	}
-	return object
+	var h head
+	if json.Unmarshal(data, &h) != nil {
+		return nil
+	}
+	made, err := scheme.Scheme.New(schema.FromAPIVersionAndKind(h.APIVersion, h.Kind))
+	if err != nil || json.Unmarshal(data, made) != nil {
+		return nil
+	}
+	return made
 }
 
 // JSONPath evaluates the path of a binding's serviceRef, such as {.spec.ports[0].port}, on a document, and says

@@ -2,21 +2,26 @@ package objects
 
 import (
 	"fmt"
-	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/pod-security-admission/api"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonvalue"
 )
 
-// Restricted says what keeps the pods of a document from running in a namespace that enforces the Pod Security
-// Standard "restricted". It is empty for what makes no pods.
-func (k *Kubernetes) Restricted(document []byte) ([]string, error) {
-	if h, _, err := readHead(document); err != nil || !slices.Contains(podMakers(), h.Kind) {
-		return nil, nil //nolint:nilerr // no object
+// Restricted says what keeps the pods of a document in YAML from running in a namespace that enforces the Pod Security
+// Standard "restricted". It is empty for what makes no pods. object is as for Strict.
+func (k *Kubernetes) Restricted(document []byte, object any) ([]string, error) {
+	made, sure := empty(object)
+	if sure && podTemplate(made) == nil {
+		return nil, nil
 	}
-	template := podTemplate(k.decode(document))
+	if !sure || !jsonvalue.FillStrictly(object, made) {
+		made = decode(document)
+	}
+	template := podTemplate(made)
 	if template == nil {
 		return nil, nil
 	}
@@ -32,11 +37,6 @@ func (k *Kubernetes) Restricted(document []byte) ([]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// podMakers are the kinds that podTemplate knows.
-func podMakers() []string {
-	return []string{"Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"}
 }
 
 // podTemplate is the template of the pods that an object makes, nil where it makes none.

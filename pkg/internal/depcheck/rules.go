@@ -54,7 +54,7 @@ func Rules() []Rule {
 		{Package: "pkg/addon/addontest", Ours: []string{"pkg/addon", "pkg/addon/lint/examples"}, Others: []string{"github.com/stretchr/testify", "github.com/rogpeppe/go-internal"}},
 		{
 			Package: "pkg/addon/lint",
-			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/catalog", "pkg/connector", "pkg/event", "pkg/mapping", "pkg/sandbox/sample", "pkg/internal/jsonref", "pkg/internal/jsonschema", "pkg/internal/safeyaml", "schemas", "schemas/asyncapi"},
+			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/catalog", "pkg/connector", "pkg/event", "pkg/mapping", "pkg/sandbox/sample", "pkg/internal/jsonref", "pkg/internal/jsonschema", "pkg/internal/jsonvalue", "pkg/internal/safeyaml", "schemas", "schemas/asyncapi"},
 			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid", "github.com/Masterminds/semver/v3"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
@@ -69,7 +69,7 @@ func Rules() []Rule {
 		{Package: "pkg/addon/lint/pages", Ours: []string{"pkg/addon/lint", "pkg/addon/lint/examples"}, Others: []string{"github.com/rogpeppe/go-internal"}, Never: []string{clientGo, helm, cobra}},
 		{Package: "pkg/addon/lint/report", Ours: []string{"pkg/addon/lint"}, Never: []string{clientGo, helm, cobra}},
 		{Package: "pkg/addon/cache"},
-		{Package: "pkg/addon/objects", Others: []string{kubernetes, "sigs.k8s.io/yaml"}, Never: []string{helm, cobra}},
+		{Package: "pkg/addon/objects", Ours: []string{"pkg/internal/jsonvalue"}, Others: []string{kubernetes, "sigs.k8s.io/yaml"}, Never: []string{helm, cobra}},
 		{Package: "pkg/addon/bump", Ours: []string{"pkg/addon"}, Others: []string{"github.com/Masterminds/semver/v3", "go.yaml.in/yaml/v3"}, Never: []string{clientGo, helm}},
 		{
 			Package: "pkg/addon/compat",
@@ -87,7 +87,7 @@ func Rules() []Rule {
 		{Package: "pkg/addon/serve", Ours: []string{"pkg/addon"}, Never: []string{clientGo, helm}},
 		{Package: "pkg/addon/verify", Ours: []string{"pkg/addon", "pkg/addon/helm"}},
 		{Package: "pkg/addon/helm/engine", Ours: []string{"pkg/internal/plainyaml"}, Others: []string{helm, "github.com/Masterminds/sprig/v3", "sigs.k8s.io/yaml"}},
-		{Package: "pkg/addon/helm", Ours: []string{"pkg/addon/helm/engine", "pkg/internal/jsonref", "pkg/internal/plainyaml", "pkg/internal/safeyaml"}, Others: []string{helm, kubernetes, "sigs.k8s.io/yaml", "github.com/santhosh-tekuri/jsonschema/v6"}},
+		{Package: "pkg/addon/helm", Ours: []string{"pkg/addon/helm/engine", "pkg/internal/jsonref", "pkg/internal/jsonvalue", "pkg/internal/plainyaml", "pkg/internal/safeyaml"}, Others: []string{helm, kubernetes, "sigs.k8s.io/yaml", "github.com/santhosh-tekuri/jsonschema/v6"}},
 		{
 			Package: "pkg/addon/provision",
 			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/addon/helm", "pkg/connector", "pkg/secret"},

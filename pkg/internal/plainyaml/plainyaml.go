@@ -1,34 +1,33 @@
-// Package plainyaml turns the YAML that charts render into JSON, in a tenth of the time that a reader of all of YAML
-// takes: mappings and lists by indentation or in brackets on one line, texts that are plain, quoted on one line or
-// literal blocks, numbers, true and false. It never guesses: what is written in any other way is left to the others.
+// Package plainyaml reads the YAML that charts render, in a tenth of the time that a reader of all of YAML takes: mappings
+// and lists by indentation or in brackets on one line, texts that are plain, quoted on one line or literal blocks,
+// numbers, true and false. It never guesses: what is written in any other way is left to the others.
 package plainyaml
 
 import (
-	"bytes"
-	"encoding/json"
-	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"sigs.k8s.io/yaml"
 )
 
-// JSON returns a document, which is a mapping, as yaml.YAMLToJSONStrict does. ok is false where that one has to be
-// asked: for what is unusual, and for what is wrong.
-func JSON(document []byte) (asJSON []byte, ok bool) {
+// Parse returns what a document, which is a mapping, says: what json.Unmarshal makes of yaml.YAMLToJSONStrict. ok is
+// false where that one has to be asked: for what is unusual, and for what is wrong. Texts keep the document in memory.
+func Parse(document string) (object map[string]any, ok bool) {
 	if !printable(document) {
 		return nil, false
 	}
-	p := &parser{rest: document, out: make([]byte, 0, len(document)+len(document)/4)}
+	p := &parser{rest: document}
 	p.advance()
-	if p.ended || p.indent != 0 || !p.mapping(0, 0) || !p.ended {
+	if p.ended || p.indent != 0 {
 		return nil, false
 	}
-	return p.out, true
+	object, ok = p.mapping(0, 0)
+	return object, ok && p.ended
 }
 
 // printable says whether there are only characters that every reader takes as they are.
-func printable(document []byte) bool {
+func printable(document string) bool {
 	for i := 0; i < len(document); {
 		c := document[i]
 		if c < utf8.RuneSelf {
@@ -38,7 +37,7 @@ func printable(document []byte) bool {
 			i++
 			continue
 		}
-		r, size := utf8.DecodeRune(document[i:])
+		r, size := utf8.DecodeRuneInString(document[i:])
 		if r < 0xa0 || r >= 0xd800 || r == '\u2028' || r == '\u2029' {
 			return false // line breaks of their own, and the undecodable
 		}
@@ -47,10 +46,9 @@ func printable(document []byte) bool {
 	return true
 }
 
-// parser stands before a line. What it reads, it writes to out as JSON.
+// parser stands before a line.
 type parser struct {
-	rest []byte // what comes after the line
-	out  []byte
+	rest string // what comes after the line
 
 	line   string // without indentation and blanks at its end
 	indent int
@@ -62,69 +60,43 @@ const maxDepth, maxKey = 100, 1000
 
 // advance goes to the next line that is neither empty nor a comment.
 func (p *parser) advance() {
-	for len(p.rest) > 0 {
-		line, rest, _ := bytes.Cut(p.rest, []byte("\n"))
+	for p.rest != "" {
+		line, rest, _ := strings.Cut(p.rest, "\n")
 		p.rest = rest
-		text := bytes.TrimLeft(line, " ")
-		if len(text) == 0 || text[0] == '#' {
+		text := strings.TrimLeft(line, " ")
+		if text == "" || text[0] == '#' {
 			continue
 		}
 		p.indent = len(line) - len(text)
-		p.line = string(bytes.TrimRight(text, " "))
+		p.line = strings.TrimRight(text, " ")
 		return
 	}
 	p.line, p.indent, p.ended = "", 0, true
 }
 
-// member is a key with its value, which is at a place of a text.
-type member struct {
-	key      string
-	from, to int
-}
-
 // mapping reads the mapping whose keys have an indent.
-func (p *parser) mapping(indent, depth int) bool {
+func (p *parser) mapping(indent, depth int) (out map[string]any, ok bool) {
 	if depth > maxDepth {
-		return false
+		return nil, false
 	}
-	begin := len(p.out)
-	var members []member
+	out = map[string]any{}
 	for !p.ended && p.indent == indent {
 		key, rest, ok := keyOf(p.line)
 		if !ok {
-			return false
+			return nil, false
 		}
-		from := len(p.out)
-		if !p.value(rest, indent, depth) {
-			return false
+		if _, twice := out[key]; twice {
+			return nil, false
 		}
-		members = append(members, member{key, from, len(p.out)})
+		if out[key], ok = p.value(rest, indent, depth); !ok {
+			return nil, false
+		}
 	}
-	return (p.ended || p.indent < indent) && p.collect(begin, members)
-}
-
-// collect makes an object of the values that have been written, in the order of their keys.
-func (p *parser) collect(begin int, members []member) bool {
-	written := slices.Clone(p.out[begin:])
-	slices.SortStableFunc(members, func(a, b member) int { return strings.Compare(a.key, b.key) })
-	p.out = append(p.out[:begin], '{')
-	for i, m := range members {
-		if i > 0 {
-			if m.key == members[i-1].key {
-				return false
-			}
-			p.out = append(p.out, ',')
-		}
-		p.text(m.key)
-		p.out = append(p.out, ':')
-		p.out = append(p.out, written[m.from-begin:m.to-begin]...)
-	}
-	p.out = append(p.out, '}')
-	return true
+	return out, p.ended || p.indent < indent
 }
 
 // value reads what follows a key of an indent, on the same line or below.
-func (p *parser) value(rest string, indent, depth int) bool {
+func (p *parser) value(rest string, indent, depth int) (value any, ok bool) {
 	switch rest {
 	case "":
 		p.advance()
@@ -134,60 +106,61 @@ func (p *parser) value(rest string, indent, depth int) bool {
 		case !p.ended && p.indent > indent:
 			return p.mapping(p.indent, depth+1)
 		}
-		p.out = append(p.out, "null"...)
-		return true
+		return nil, true
 	case "|", "|-":
 		return p.literal(indent, rest == "|")
 	}
-	if !p.scalar(rest) {
-		return false
+	if value, ok = scalar(rest); !ok {
+		return nil, false
 	}
 	p.advance()
-	return p.ended || p.indent <= indent // otherwise it goes on
+	return value, p.ended || p.indent <= indent // otherwise it goes on
 }
 
 func isItem(line string) bool { return strings.HasPrefix(line, "- ") }
 
 // list reads the list whose dashes have an indent.
-func (p *parser) list(indent, depth int) bool {
+func (p *parser) list(indent, depth int) (out []any, ok bool) {
 	if depth > maxDepth {
-		return false
+		return nil, false
 	}
-	p.out = append(p.out, '[')
-	for first := true; !p.ended && p.indent == indent && isItem(p.line); first = false {
-		if !first {
-			p.out = append(p.out, ',')
-		}
-		item := strings.TrimLeft(p.line[2:], " ")
-		within := indent + len(p.line) - len(item)
-		if _, _, isKey := keyOf(item); isKey {
-			p.line, p.indent = item, within
-			if !p.mapping(within, depth+1) {
-				return false
+	for !p.ended && p.indent == indent && isItem(p.line) {
+		text := strings.TrimLeft(p.line[2:], " ")
+		within := indent + len(p.line) - len(text)
+		if _, _, isKey := keyOf(text); isKey {
+			p.line, p.indent = text, within
+			item, ok := p.mapping(within, depth+1)
+			if !ok {
+				return nil, false
 			}
+			out = append(out, item)
 			continue
 		}
-		if isItem(item) || item == "-" || item[0] == '|' || !p.scalar(item) {
-			return false
+		if isItem(text) || text == "-" || text[0] == '|' {
+			return nil, false
 		}
+		item, ok := scalar(text)
+		if !ok {
+			return nil, false
+		}
+		out = append(out, item)
 		if p.advance(); !p.ended && p.indent > indent {
-			return false
+			return nil, false
 		}
 	}
-	p.out = append(p.out, ']')
-	return p.ended || p.indent <= indent
+	return out, p.ended || p.indent <= indent
 }
 
 // literal reads the lines of a block that belongs to a key of an indent. clip says that it ends with a line break.
-func (p *parser) literal(indent int, clip bool) bool {
+func (p *parser) literal(indent int, clip bool) (text string, ok bool) {
 	var b strings.Builder
 	within, breaks := -1, 0
-	for len(p.rest) > 0 {
-		line, rest, broken := bytes.Cut(p.rest, []byte("\n"))
-		blanks := len(line) - len(bytes.TrimLeft(line, " "))
+	for p.rest != "" {
+		line, rest, broken := strings.Cut(p.rest, "\n")
+		blanks := len(line) - len(strings.TrimLeft(line, " "))
 		if blanks == len(line) && (within < 0 || blanks <= within) {
 			if within < 0 {
-				return false // a block that begins with an empty line
+				return "", false // a block that begins with an empty line
 			}
 			p.rest = rest
 			if broken {
@@ -197,7 +170,7 @@ func (p *parser) literal(indent int, clip bool) bool {
 		}
 		if within < 0 {
 			if within = blanks; within <= indent {
-				return false
+				return "", false
 			}
 		}
 		if blanks < within {
@@ -206,21 +179,20 @@ func (p *parser) literal(indent int, clip bool) bool {
 		for range breaks {
 			b.WriteByte('\n')
 		}
-		b.Write(line[within:])
+		b.WriteString(line[within:])
 		p.rest, breaks = rest, 0
 		if broken {
 			breaks = 1
 		}
 	}
 	if within < 0 {
-		return false
+		return "", false
 	}
 	if clip && breaks > 0 {
 		b.WriteByte('\n')
 	}
-	p.text(b.String())
 	p.advance()
-	return p.ended || p.indent <= indent
+	return b.String(), p.ended || p.indent <= indent
 }
 
 // keyOf splits a line that begins with a key.
@@ -279,41 +251,36 @@ func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// scalar writes what stands on one line.
-func (p *parser) scalar(text string) bool {
+// scalar reads what stands on one line.
+func scalar(text string) (value any, ok bool) {
 	switch text[0] {
 	case '"', '\'':
 		value, rest, ok := quoted(text)
-		if !ok || rest != "" {
-			return false
-		}
-		p.text(value)
-		return true
+		return value, ok && rest == ""
 	case '{', '[':
-		rest, ok := p.bracket(text, 0)
-		return ok && rest == ""
+		value, rest, ok := bracket(text, 0)
+		return value, ok && rest == ""
 	}
-	if p.short(text) {
-		return true
+	if value, ok = short(text); ok {
+		return value, true
 	}
 	if !isLetter(text[0]) && text[0] != '/' || strings.Contains(text, ": ") || strings.HasSuffix(text, ":") || strings.Contains(text, " #") || isMeant(text) {
-		return false
+		return nil, false
 	}
-	p.text(text)
-	return true
+	return text, true
 }
 
-// short writes a word, a truth or a number.
-func (p *parser) short(text string) bool {
+// short reads a word, a truth or a number.
+func short(text string) (value any, ok bool) {
 	switch {
-	case text == "true" || text == "false":
-		p.out = append(p.out, text...)
-		return true
+	case text == "true":
+		return true, true
+	case text == "false":
+		return false, true
 	case isWord(text):
-		p.text(text)
-		return true
+		return text, true
 	case !isDigit(text[0]):
-		return false
+		return nil, false
 	}
 	digits, dots, others := 0, 0, 0
 	for i := range len(text) {
@@ -327,117 +294,134 @@ func (p *parser) short(text string) bool {
 				others++ // than digits of some base, or what makes one
 			}
 		case c != '-':
-			return false
+			return nil, false
 		}
 	}
 	switch {
-	case digits == len(text) && (digits == 1 || text[0] != '0') && digits <= 18:
-		p.out = append(p.out, text...)
+	case digits == len(text) && digits <= exactDigits && (digits == 1 || text[0] != '0'):
+		n, err := strconv.Atoi(text)
+		return float64(n), err == nil
 	case others > 0 || dots > 1 && digits+dots == len(text):
-		p.text(text)
-	default:
-		// Alone it means what it means here.
-		asJSON, err := yaml.YAMLToJSON([]byte(text))
-		if err != nil {
-			return false
-		}
-		p.out = append(p.out, asJSON...)
+		return text, true
 	}
-	return true
+	// Alone it means what it means here.
+	if yaml.Unmarshal([]byte(text), &value) != nil {
+		return nil, false
+	}
+	n, isNumber := value.(float64)
+	return value, !isNumber || n < 1e15
 }
 
-// bracket writes a mapping or a list in brackets, and returns what comes after it.
-func (p *parser) bracket(text string, depth int) (rest string, ok bool) {
+// exactDigits are as many as a float64 has whatever they are.
+const exactDigits = 15
+
+// bracket reads a mapping or a list in brackets, and returns what comes after it.
+func bracket(text string, depth int) (value any, rest string, ok bool) {
 	if depth > maxDepth {
-		return "", false
+		return nil, "", false
 	}
-	begin, isList := len(p.out), text[0] == '['
-	end := byte('}')
-	if isList {
-		end = ']'
-		p.out = append(p.out, '[')
-	}
-	var members []member
-	for rest = strings.TrimLeft(text[1:], " "); ; {
-		if rest == "" {
-			return "", false
-		}
-		if rest[0] == end && len(members) == 0 {
-			break
-		}
-		m := member{}
-		if isList {
-			if len(members) > 0 {
-				p.out = append(p.out, ',')
+	if text[0] == '[' {
+		list := []any{}
+		rest, more := opened(text, ']')
+		for more {
+			var item any
+			if item, rest, ok = inBracket(rest, depth); !ok {
+				return nil, "", false
 			}
-		} else if m.key, rest, ok = bracketKey(rest); !ok {
-			return "", false
-		}
-		m.from = len(p.out)
-		if rest, ok = p.inBracket(rest, depth); !ok {
-			return "", false
-		}
-		m.to = len(p.out)
-		members = append(members, m)
-		if rest = strings.TrimLeft(rest, " "); strings.HasPrefix(rest, ", ") {
-			rest = strings.TrimLeft(rest[2:], " ")
-			if rest == "" || rest[0] == end {
-				return "", false
+			list = append(list, item)
+			if rest, more, ok = next(rest, ']'); !ok {
+				return nil, "", false
 			}
-		} else if rest == "" || rest[0] != end {
-			return "", false
 		}
-		if rest[0] == end {
-			break
+		return list, rest, true
+	}
+	object := map[string]any{}
+	rest, more := opened(text, '}')
+	for more {
+		var key string
+		if key, rest, ok = bracketKey(rest); !ok {
+			return nil, "", false
+		}
+		if _, twice := object[key]; twice {
+			return nil, "", false
+		}
+		if object[key], rest, ok = inBracket(rest, depth); !ok {
+			return nil, "", false
+		}
+		if rest, more, ok = next(rest, '}'); !ok {
+			return nil, "", false
 		}
 	}
-	if isList {
-		p.out = append(p.out, ']')
-		return rest[1:], true
+	return object, rest, true
+}
+
+// opened goes behind an opening bracket, or behind the end where there is nothing in between.
+func opened(text string, end byte) (rest string, more bool) {
+	rest = strings.TrimLeft(text[1:], " ")
+	if rest != "" && rest[0] == end {
+		return rest[1:], false
 	}
-	return rest[1:], p.collect(begin, members)
+	return rest, true
+}
+
+// next goes behind a comma, or behind the end.
+func next(text string, end byte) (rest string, more, ok bool) {
+	text = strings.TrimLeft(text, " ")
+	switch {
+	case text == "":
+		return "", false, false
+	case text[0] == end:
+		return text[1:], false, true
+	}
+	rest = strings.TrimLeft(text[1:], " ")
+	return rest, true, text[0] == ',' && rest != "" && rest[0] != end
 }
 
 // bracketKey splits what begins with a key in brackets.
 func bracketKey(text string) (key, rest string, ok bool) {
+	if text == "" {
+		return "", "", false
+	}
 	if text[0] == '"' || text[0] == '\'' {
 		key, rest, ok = quoted(text)
 	} else {
 		end := strings.IndexByte(text, ':')
-		if end < 0 || !isWord(text[:end]) {
+		if end < 0 || !isWord(text[:end]) || !strings.HasPrefix(text[end:], ": ") {
 			return "", "", false
 		}
 		key, rest, ok = text[:end], text[end:], true
 	}
-	if !ok || !strings.HasPrefix(rest, ": ") || len(key) > maxKey {
+	if !ok || !strings.HasPrefix(rest, ":") || len(key) > maxKey {
 		return "", "", false
 	}
-	rest = strings.TrimLeft(rest[2:], " ")
-	return key, rest, rest != ""
+	return key, strings.TrimLeft(rest[1:], " "), true
 }
 
-// inBracket writes a value in brackets, and returns what comes after it.
-func (p *parser) inBracket(text string, depth int) (rest string, ok bool) {
+// inBracket reads a value in brackets, and returns what comes after it.
+func inBracket(text string, depth int) (value any, rest string, ok bool) {
+	if text == "" {
+		return nil, "", false
+	}
 	switch text[0] {
 	case '{', '[':
-		return p.bracket(text, depth+1)
+		return bracket(text, depth+1)
 	case '"', '\'':
-		value, rest, ok := quoted(text)
-		if ok {
-			p.text(value)
-		}
-		return rest, ok
+		return quoted(text)
 	}
 	end := strings.IndexAny(text, ",]} ")
 	if end <= 0 {
-		return "", false
+		return nil, "", false
 	}
-	return text[end:], p.short(text[:end])
+	value, ok = short(text[:end])
+	return value, text[end:], ok
 }
 
 // quoted reads a text in quotes, and returns what comes after it.
 func quoted(text string) (value, rest string, ok bool) {
 	quote := text[0]
+	if end := strings.IndexByte(text[1:], quote) + 1; end > 0 && strings.IndexByte(text[:end], '\\') < 0 && !strings.HasPrefix(text[end+1:], string(quote)) {
+		return text[1:end], text[end+1:], true
+	}
 	var b strings.Builder
 	for i := 1; i < len(text); i++ {
 		switch c := text[i]; {
@@ -460,20 +444,4 @@ func quoted(text string) (value, rest string, ok bool) {
 		}
 	}
 	return "", "", false
-}
-
-// text writes a text.
-func (p *parser) text(text string) {
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			encoded, err := json.Marshal(text)
-			if err == nil { // which a text always is
-				p.out = append(p.out, encoded...)
-			}
-			return
-		}
-	}
-	p.out = append(p.out, '"')
-	p.out = append(p.out, text...)
-	p.out = append(p.out, '"')
 }

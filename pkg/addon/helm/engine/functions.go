@@ -475,10 +475,10 @@ func (m *memory) yamlOf(v any) string {
 
 func (m *memory) mapOf(source string) map[string]any {
 	found := m.fromMap.get(source, 4*len(source), func() map[string]any {
-		out := map[string]any{}
-		if asJSON, plain := plainyaml.JSON([]byte(source)); plain && json.Unmarshal(asJSON, &out) == nil {
-			return out
+		if object, plain := plainyaml.Parse(source); plain {
+			return object
 		}
+		out := map[string]any{}
 		if err := yaml.Unmarshal([]byte(source), &out); err != nil {
 			out["Error"] = err.Error()
 		}

@@ -56,7 +56,7 @@ func (c chart) Bind(template []byte, r lint.RenderRequest) (string, error) {
 }
 
 func manifest(m helm.Manifest) lint.Manifest {
-	return lint.Manifest{Source: m.Source, Kind: m.Kind, Name: m.Name, Content: m.Content, JSON: m.JSON}
+	return lint.Manifest{Source: m.Source, Kind: m.Kind, Name: m.Name, Content: m.Content, Object: m.Object}
 }
 
 // Options are those of a run with everything that can judge a chart.
