@@ -440,6 +440,12 @@ func TestFindingsAreWhereTheFaultIs(t *testing.T) {
 		"a template of the library": {
 			"charts/common/templates/_more.tpl", "{{ define \"x\" }}\n{{ if }}\n", lint.Finding{Rule: "CHT007", Path: chart + "charts/common/templates/_more.tpl", Line: 2},
 		},
+		"a template that does not render for a binding": {
+			chart + "templates/more.yaml", "# One\n{{ if semverCompare \">1.2-0\" .Capabilities.KubeVersion.Version }}\n{{ end }}\n", lint.Finding{Rule: "BND001", Path: chart + "templates/more.yaml", Line: 2},
+		},
+		"a bind.yaml that does not render": {
+			"addons/" + addontest.Name + "/plans/default/bind.yaml", "credential:\n- name: {{ fail \"no\" }}\n", lint.Finding{Rule: "BND001", Path: "addons/" + addontest.Name + "/plans/default/bind.yaml", Line: 2},
+		},
 		"a link that is missing": {
 			chart + "README.md", "# Demo\n", lint.Finding{Rule: "LNK001", Path: "addons/" + addontest.Name + "/chart/demo-connector/README.md"},
 		},
@@ -458,6 +464,13 @@ func TestFindingsAreWhereTheFaultIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			repo := addontest.Repository(t)
+			if c.want.Rule == "BND001" {
+				plan := filepath.Join(repo.Dir(), "addons", addontest.Name, "plans", "default")
+				data, err := os.ReadFile(filepath.Join(plan, "meta.yaml"))
+				require.NoError(t, err)
+				addontest.Write(t, plan, "meta.yaml", strings.Replace(string(data), "bindable: false", "bindable: true", 1))
+				addontest.Write(t, plan, "bind.yaml", "credential:\n- {name: a, value: b}\n")
+			}
 			addontest.Write(t, repo.Dir(), c.file, c.content)
 			for _, f := range run(t, repo).Findings {
 				if f.Rule == c.want.Rule {

@@ -3,6 +3,8 @@ package lint
 import (
 	"encoding/json"
 	"fmt"
+	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +13,20 @@ import (
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 )
+
+// bindLine finds a line of bind.yaml in an error of Helm's, which renders it as a template of that name.
+var bindLine = regexp.MustCompile(`/bindTmpl:(\d+)`)
+
+// bindProblem is what keeps bind.yaml from being rendered: at its line, or in the template that Helm names.
+func (p *planContext) bindProblem(err error) problem {
+	out := p.inTemplate(p.file(addon.BindFile), err)
+	out.message = fmt.Sprintf("plan %s: %s", path.Base(p.dir), oneLine(err))
+	if m := bindLine.FindStringSubmatch(err.Error()); m != nil {
+		out.path = p.file(addon.BindFile)
+		out.line, _ = strconv.Atoi(m[1])
+	}
+	return out
+}
 
 func bindRules() []Rule {
 	return []Rule{
@@ -23,7 +39,7 @@ func bindRules() []Rule {
 				for _, b := range p.bindings() {
 					switch {
 					case b.err != nil:
-						return []problem{{path: p.file(addon.BindFile), message: oneLine(b.err)}}
+						return []problem{p.bindProblem(b.err)}
 					case b.document.err != nil:
 						return []problem{{path: p.file(addon.BindFile), message: "the result is no YAML: " + oneLine(b.document.err)}}
 					}
@@ -343,7 +359,7 @@ func (b binding) find(kind, name string) *Manifest {
 func (b binding) others(kind string) string {
 	var names []string
 	for _, m := range b.manifests {
-		if m.Kind == kind {
+		if m.Kind == kind && b.find(kind, m.Name) != nil {
 			names = append(names, m.Name)
 		}
 	}

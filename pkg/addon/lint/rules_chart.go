@@ -434,10 +434,17 @@ func oneLine(err error) string { return strings.Join(strings.Fields(err.Error())
 // templateLine finds the place that Helm names in an error, such as demo/templates/a.yaml:3.
 var templateLine = regexp.MustCompile(`\b([-.\w]+)/((?:charts/[-.\w]+/)*templates/[-.\w/]+)(?::(\d+))?`)
 
-// renderProblem is what keeps a plan from being rendered, at the template that Helm names last, with a line if it can.
+// renderProblem is what keeps a plan from being rendered.
 func (p *planContext) renderProblem(r rendering) problem {
-	out := problem{path: p.file(addon.MetaFile), message: fmt.Sprintf("plan %s, for %s: %s", path.Base(p.dir), r.profile.name, oneLine(r.err))}
-	for _, m := range templateLine.FindAllStringSubmatch(r.err.Error(), -1) {
+	out := p.inTemplate(p.file(addon.MetaFile), r.err)
+	out.message = fmt.Sprintf("plan %s, for %s: %s", path.Base(p.dir), r.profile.name, oneLine(r.err))
+	return out
+}
+
+// inTemplate is a problem at the template that Helm names in an error, last and with a line if it can; else at otherwise.
+func (p *planContext) inTemplate(otherwise string, err error) problem {
+	out := problem{path: otherwise}
+	for _, m := range templateLine.FindAllStringSubmatch(err.Error(), -1) {
 		if _, found := p.tree.Read(p.chartFile(m[2])); found && (m[3] != "" || out.line == 0) {
 			out.path = p.chartFile(m[2])
 			out.line, _ = strconv.Atoi(m[3])

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 )
@@ -34,7 +33,7 @@ func xrefRules() []Rule {
 				var problems []problem
 				for _, u := range x.uses {
 					if !x.knows(u.path) {
-						problems = append(problems, problem{path: c.chartFile(u.file), line: u.line, message: fmt.Sprintf(".Values.%s is not declared%s", strings.Join(u.path, "."), didYouMean(u.path[0], slices.Sorted(maps.Keys(x.declared))))})
+						problems = append(problems, problem{path: c.chartFile(u.file), line: u.line, message: fmt.Sprintf(".Values.%s is not declared%s", u.name, x.nearest(u.path))})
 					}
 				}
 				return unique(problems)
@@ -53,7 +52,7 @@ func xrefRules() []Rule {
 				var problems []problem
 				for _, l := range leaves(d.root, nil) {
 					if !x.knows(l.path) && !x.reads(l.path) && !p.refused() {
-						problems = append(problems, problem{path: d.name, line: l.line, message: fmt.Sprintf("the chart does not know %s%s", l.name(), didYouMean(l.path[0], slices.Sorted(maps.Keys(x.declared))))})
+						problems = append(problems, problem{path: d.name, line: l.line, message: fmt.Sprintf("the chart does not know %s%s", l.name(), x.nearest(l.path))})
 					}
 				}
 				return problems

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -17,8 +18,9 @@ import (
 
 // valueUse is a place in a template that reads a value.
 type valueUse struct {
-	path []string
-	file string // in the chart
+	name string   // as the template says
+	path []string // from the values of the add-on's chart
+	file string   // in the chart
 	line int
 }
 
@@ -27,8 +29,9 @@ type xref struct {
 	uses []valueUse
 	// whole: some template reads all values at once, so that the text of the templates does not tell which.
 	whole bool
-	// declared are the values of the chart, of its libraries and of its schema, as maps of maps.
+	// declared are the values of the chart, of those in it and of their schemas, as maps of maps. With open, there are others.
 	declared map[string]any
+	open     bool
 	// templates is the text of all templates.
 	templates []byte
 }
@@ -41,21 +44,20 @@ func readXref(c *addonContext) *xref {
 	if c.parsed == nil {
 		return x
 	}
+	places := map[string][][]string{}
 	for name, data := range c.parsed.Chart.All() {
-		switch base := path.Base(name); {
-		case strings.HasPrefix(name, "templates/") || strings.Contains(name, "/templates/"):
-			x.read(name, c.options.shared.read.of(data, readTemplate))
-			x.templates = append(append(x.templates, data...), '\n')
-		case base == addon.ValuesFile && (path.Dir(name) == "." || c.isLibrary(path.Dir(name))):
-			x.declared = addon.MergeValues(c.options.shared.values.of(data, readValues), x.declared)
-		case base == chartFile && path.Dir(name) != ".":
-			x.declared[path.Base(path.Dir(name))] = nil
+		dir, rest := chartOf(name)
+		if _, known := places[dir]; !known {
+			places[dir] = c.places(dir)
 		}
-	}
-	schema := c.document(c.chartFile(schemaFile))
-	for _, e := range schema.entries("properties") {
-		if _, found := x.declared[e.key]; !found {
-			x.declared[e.key] = nil
+		switch {
+		case strings.HasPrefix(rest, "templates/"):
+			x.read(name, places[dir], c.options.shared.read.of(data, readTemplate))
+			x.templates = append(append(x.templates, data...), '\n')
+		case rest == addon.ValuesFile && bytes.Contains(data, []byte("{{")): // for the function tpl
+			x.read(name, places[dir], c.options.shared.read.of(data, readTemplate))
+		case rest == chartFile:
+			x.declare(c, dir)
 		}
 	}
 	return x
@@ -81,11 +83,18 @@ type templateReads struct {
 	uses  []valueUse
 }
 
-func (x *xref) read(name string, reads templateReads) {
+// read takes up what a file of a chart reads whose values are at places.
+func (x *xref) read(name string, places [][]string, reads templateReads) {
 	x.whole = x.whole || reads.whole
 	for _, u := range reads.uses {
-		u.file = name
-		x.uses = append(x.uses, u)
+		u.file, u.name = name, strings.Join(u.path, ".")
+		for _, at := range places {
+			u := u
+			if u.path[0] != "global" {
+				u.path = append(slices.Clone(at), u.path...)
+			}
+			x.uses = append(x.uses, u)
+		}
 	}
 }
 
@@ -117,6 +126,9 @@ func (x *xref) reads(at []string) bool {
 
 // knows says whether the value at path is declared: by itself, or as part of something whose content is open.
 func (x *xref) knows(at []string) bool {
+	if x.open {
+		return true
+	}
 	node := x.declared
 	for _, key := range at {
 		value, found := node[key]
@@ -130,6 +142,19 @@ func (x *xref) knows(at []string) bool {
 		node = below
 	}
 	return true
+}
+
+// nearest ends a message about an unknown path with the nearest name of those that are declared where it leaves them.
+func (x *xref) nearest(at []string) string {
+	node := x.declared
+	for _, key := range at {
+		below, isMap := node[key].(map[string]any)
+		if !isMap {
+			return didYouMean(key, slices.Sorted(maps.Keys(node)))
+		}
+		node = below
+	}
+	return ""
 }
 
 // leaves are the paths of all values that hold no others, in their order.
@@ -175,10 +200,16 @@ func (l leaf) other(marker string) any {
 func (c *addonContext) unread() []problem {
 	x := c.xref()
 	d := c.document(c.chartFile(addon.ValuesFile))
-	for _, d := range c.document(c.chartFile(chartFile)).dependencies() {
-		if len(c.dependency(d.name)) == 0 {
+	dependencies := map[string]bool{} // they may read more than is seen here
+	for _, d := range c.chartMeta("").Dependencies {
+		if len(c.dependency(d.Name)) == 0 {
 			return nil // nobody knows what it reads
 		}
+		dependencies[cmp.Or(d.Alias, d.Name)] = true
+	}
+	dirs, _ := c.parsed.Chart.Entries(addon.ChartsDir)
+	for _, dir := range dirs {
+		dependencies[dir] = true
 	}
 	parameters := map[string]connector.Parameter{} // another rule looks at these
 	if definition, err := c.definition(); err == nil {
@@ -189,8 +220,7 @@ func (c *addonContext) unread() []problem {
 		if _, isParameter := parameters[l.path[0]]; isParameter {
 			continue
 		}
-		_, dependency := c.parsed.Chart.Read(path.Join(addon.ChartsDir, l.path[0], chartFile))
-		if !x.reads(l.path) && !dependency && l.path[0] != "global" {
+		if !x.reads(l.path) && !dependencies[l.path[0]] && l.path[0] != "global" && l.path[0] != "tags" {
 			open = append(open, l)
 		}
 	}
