@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -39,12 +38,12 @@ func (c LinkChange) String() string { return c.Path + " " + string(c.Kind) }
 // CheckLinks compares addons/<name>/chart/<chart>/ with charts/<chart>/: a real directory with a relative
 // link for each entry. An add-on that has no chart in charts/ keeps its own one: there is nothing to link.
 func (r *Repository) CheckLinks(name string) ([]LinkChange, error) {
-	root, err := r.Root()
+	v, err := r.view()
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	plan, err := planLinks(root, name)
+	defer v.root.Close()
+	plan, err := planLinks(v, name)
 	return plan.changes, err
 }
 
@@ -56,7 +55,7 @@ func (r *Repository) Link(name string) ([]LinkChange, error) {
 		return nil, err
 	}
 	defer root.Close()
-	plan, err := planLinks(root, name)
+	plan, err := planLinks(view{root, newTop()}, name)
 	if err != nil {
 		return nil, err
 	}
@@ -91,13 +90,13 @@ type linkPlan struct {
 	changes []LinkChange
 }
 
-func planLinks(root *os.Root, name string) (linkPlan, error) {
+func planLinks(v view, name string) (linkPlan, error) {
 	key, _, err := SplitName(name)
 	if err != nil {
 		return linkPlan{}, err
 	}
 	p := linkPlan{source: path.Join(ChartsDir, key), dir: path.Join(AddonsDir, name, ChartDir, key)}
-	wanted, err := chartEntries(root, p.source)
+	wanted, err := chartEntries(v, p.source)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil
 	}
@@ -105,26 +104,27 @@ func planLinks(root *os.Root, name string) (linkPlan, error) {
 		return p, err
 	}
 	up := strings.Repeat("../", strings.Count(p.dir, "/")+1)
-	present, err := presentEntries(root, p.dir)
+	present, err := presentEntries(v, p.dir)
 	if err != nil {
 		return p, err
 	}
 	for _, entry := range wanted {
-		at, target := path.Join(p.dir, entry), up+path.Join(p.source, entry)
-		if !slices.Contains(present, entry) {
-			p.changes = append(p.changes, LinkChange{Path: at, Kind: LinkMissing, Target: target})
-		} else if kind := linkKind(root, at, target); kind != "" {
-			p.changes = append(p.changes, LinkChange{Path: at, Kind: kind, Target: target})
+		c := LinkChange{Path: path.Join(p.dir, entry), Kind: LinkMissing, Target: up + path.Join(p.source, entry)}
+		if i := slices.IndexFunc(present, func(is *place) bool { return is.name == entry }); i >= 0 {
+			c.Kind = linkKind(v, present[i], c.Target)
+		}
+		if c.Kind != "" {
+			p.changes = append(p.changes, c)
 		}
 	}
-	for _, entry := range present {
-		if slices.Contains(wanted, entry) {
+	for _, is := range present {
+		if slices.Contains(wanted, is.name) {
 			continue
 		}
-		c := LinkChange{Path: path.Join(p.dir, entry), Kind: LinkForeign}
-		if _, err := root.Readlink(c.Path); err == nil {
+		c := LinkChange{Path: path.Join(p.dir, is.name), Kind: LinkForeign}
+		if is.isLink() {
 			c.Kind = LinkElse
-			if _, err := root.Stat(c.Path); errors.Is(err, fs.ErrNotExist) {
+			if _, err := v.follow(is); errors.Is(err, fs.ErrNotExist) {
 				c.Kind = LinkDangling
 			}
 		}
@@ -133,17 +133,15 @@ func planLinks(root *os.Root, name string) (linkPlan, error) {
 	return p, nil
 }
 
-// linkKind says what is wrong with the entry at, which should be a link to target.
-func linkKind(root *os.Root, at, target string) LinkProblem {
-	is, err := root.Readlink(at)
-	if err == nil {
-		if filepath.ToSlash(is) != target {
-			return LinkElse
-		}
+// linkKind says what is wrong with what should be a link to target.
+func linkKind(v view, is *place, target string) LinkProblem {
+	switch {
+	case is.isLink() && is.target == target:
 		return ""
-	}
-	if info, err := root.Lstat(at); err == nil && info.Mode().IsRegular() && info.Size() < 4096 {
-		if data, err := root.ReadFile(at); err == nil && strings.TrimSpace(filepath.ToSlash(string(data))) == target {
+	case is.isLink():
+		return LinkElse
+	case is.kind.IsRegular():
+		if data, err := v.read(is.path); err == nil && strings.TrimSpace(filepath.ToSlash(string(data))) == target {
 			return LinkFile
 		}
 	}
@@ -151,8 +149,8 @@ func linkKind(root *os.Root, at, target string) LinkProblem {
 }
 
 // chartEntries lists what of the chart in dir is linked: everything that its .helmignore leaves in.
-func chartEntries(root *os.Root, dir string) ([]string, error) {
-	data, err := root.ReadFile(path.Join(dir, ignoreFile))
+func chartEntries(v view, dir string) ([]string, error) {
+	data, err := v.read(path.Join(dir, ignoreFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -160,14 +158,14 @@ func chartEntries(root *os.Root, dir string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	entries, err := fs.ReadDir(root.FS(), dir)
+	entries, err := v.list(dir)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, e := range entries {
-		if !rules.ignores(e.Name(), e.IsDir()) {
-			names = append(names, e.Name())
+		if !rules.ignores(e.name, e.kind.IsDir()) {
+			names = append(names, e.name)
 		}
 	}
 	return names, nil
@@ -175,15 +173,15 @@ func chartEntries(root *os.Root, dir string) ([]string, error) {
 
 // presentEntries lists what lies in dir, which may not exist yet. A dir that is a link itself would count
 // as a file in Helm Broker.
-func presentEntries(root *os.Root, dir string) ([]string, error) {
+func presentEntries(v view, dir string) ([]*place, error) {
 	for at := dir; at != "."; at = path.Dir(at) {
-		if _, err := root.Readlink(at); err == nil {
+		if p, err := v.find(v.top, at, false); err == nil && p.isLink() {
 			return nil, fmt.Errorf("%s is a link, which Helm Broker takes for a file; remove it and run addonctl link", at)
 		}
 	}
-	names, err := readNames(root, dir)
+	entries, err := v.list(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return names, err
+	return entries, err
 }

@@ -11,11 +11,11 @@ import (
 // ArchiveSuffix ends the name of a packed add-on.
 const ArchiveSuffix = ".tgz"
 
-// readAddon reads the add-on directory dir of root.
+// readAddon reads the add-on directory dir.
 // Links are followed where they stay in the repository; what the chart's .helmignore names and hidden
 // files outside the chart are left out.
-func readAddon(root *os.Root, dir string, limits Limits, links *linked) (Tree, error) {
-	tree, err := readDir(root, dir, limits, links, func(name string, _ bool) bool {
+func readAddon(v view, dir string, limits Limits) (Tree, error) {
+	tree, err := readDir(v, dir, limits, func(name string, _ bool) bool {
 		return !strings.HasPrefix(path.Base(name), ".") || strings.HasPrefix(name, ChartDir+"/")
 	})
 	if err != nil {

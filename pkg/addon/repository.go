@@ -1,6 +1,7 @@
 package addon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,8 @@ const (
 // Repository is a checkout with add-ons in addons/ and their charts in charts/. Nothing outside it is
 // read or written, whatever links say.
 type Repository struct {
-	dir    string
-	linked *linked // nil: every link is followed anew
+	dir   string
+	still *place // its top; nil: everything is read anew
 }
 
 // OpenRepository opens the repository at dir.
@@ -52,11 +53,39 @@ func FindRepository(from string) (*Repository, error) {
 // Dir is where the repository is.
 func (r *Repository) Dir() string { return r.dir }
 
-// Still is the repository for as long as nothing changes in it: what several add-ons share is read once.
-func (r *Repository) Still() *Repository { return &Repository{dir: r.dir, linked: &linked{}} }
+// Still is the repository for as long as nothing changes in it: each of its files is read once.
+func (r *Repository) Still() *Repository { return &Repository{dir: r.dir, still: newTop()} }
 
 // Root opens the repository for access that cannot leave it.
 func (r *Repository) Root() (*os.Root, error) { return os.OpenRoot(r.dir) }
+
+// view opens the repository for reading; close its root.
+func (r *Repository) view() (view, error) {
+	root, err := r.Root()
+	return view{root, cmp.Or(r.still, newTop())}, err
+}
+
+// File reads a file of the repository. Links are followed where they stay in it. A file that is not there is fs.ErrNotExist.
+func (r *Repository) File(name string) ([]byte, error) {
+	v, err := r.view()
+	if err != nil {
+		return nil, err
+	}
+	defer v.root.Close()
+	return v.read(name)
+}
+
+// Walk calls visit for each regular file of the repository, in the order of a walk by names, until it returns false. Directories
+// are entered where enter says so, links are not followed, and what cannot be listed is left out.
+func (r *Repository) Walk(enter func(dir string) bool, visit func(name string, read func() ([]byte, error)) bool) error {
+	v, err := r.view()
+	if err != nil {
+		return err
+	}
+	defer v.root.Close()
+	v.opened(v.top).walk(enter, visit)
+	return nil
+}
 
 // Names lists the add-ons' directories in addons/, sorted. A directory whose name is no
 // <key>-<version> is listed too: it is the caller's to complain about.
@@ -81,12 +110,12 @@ func (r *Repository) Names() ([]string, error) {
 // stay in the repository. What the chart's .helmignore names is left out, and so are hidden files outside
 // the chart.
 func (r *Repository) Read(name string) (Tree, error) {
-	root, err := r.Root()
+	v, err := r.view()
 	if err != nil {
 		return Tree{}, err
 	}
-	defer root.Close()
-	return readAddon(root, path.Join(AddonsDir, name), DefaultLimits(), r.linked)
+	defer v.root.Close()
+	return readAddon(v, path.Join(AddonsDir, name), DefaultLimits())
 }
 
 // Load reads the add-on in addons/<name>.

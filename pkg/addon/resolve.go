@@ -67,5 +67,5 @@ func ReadDir(dir string) (Tree, error) {
 // ReadIn reads the files of the add-on in the directory dir of root, within the default limits. Links are
 // followed where they stay in root.
 func ReadIn(root *os.Root, dir string) (Tree, error) {
-	return readAddon(root, dir, DefaultLimits(), nil)
+	return readAddon(view{root, newTop()}, dir, DefaultLimits())
 }

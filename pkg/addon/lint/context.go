@@ -36,16 +36,6 @@ func (r *repository) troubled(name string) bool {
 	return false
 }
 
-// read reads a file of the repository.
-func (r *repository) read(name string) ([]byte, error) {
-	root, err := r.Root()
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	return root.ReadFile(filepath.FromSlash(name))
-}
-
 // addonContext is what rules about one add-on see. Rules of one add-on run one after the other.
 type addonContext struct {
 	name    string // of its directory or archive

@@ -163,6 +163,9 @@ func Run(ctx context.Context, target Target, options Options) (*Report, error) {
 		return nil, err
 	}
 	options.shared = &shared{}
+	if target.Repository != nil {
+		target.Repository = target.Repository.Still()
+	}
 	r := &runner{rules: rules, options: options}
 	r.pages = sync.OnceValues(func() (string, error) { return systemPages(target.Repository) })
 	subjects, err := r.subjects(ctx, target)
@@ -216,13 +219,9 @@ type runner struct {
 func (r *runner) subjects(ctx context.Context, target Target) ([]*addonContext, error) {
 	subjects := make([]*addonContext, len(target.Names)+len(target.Paths))
 	errs := make([]error, len(subjects))
-	repo := target.Repository
-	if repo != nil {
-		repo = repo.Still()
-	}
 	err := addon.Spread(ctx, len(subjects), func(i int) {
 		if i < len(target.Names) {
-			subjects[i] = newAddon(r.options, repo, target.Names[i])
+			subjects[i] = newAddon(r.options, target.Repository, target.Names[i])
 		} else {
 			subjects[i], errs[i] = newFromPath(r.options, target.Paths[i-len(target.Names)])
 		}

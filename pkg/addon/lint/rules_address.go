@@ -5,11 +5,9 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"net/url"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -174,52 +172,22 @@ func (t *told) read(name string, data []byte) {
 // documents hands out what tells people or the broker an address: texts, shell scripts, and manifests of the broker's own
 // resources, but for the pages of rules. What cannot be read is not told to anybody.
 func (r *repository) documents(look func(name string, data []byte)) {
-	root, err := r.Root()
-	if err != nil {
-		return
+	seen := 0
+	enter := func(dir string) bool {
+		name := path.Base(dir)
+		return !strings.HasPrefix(name, ".") && name != "node_modules" && name != "testdata"
 	}
-	defer root.Close()
-	for _, name := range r.findDocuments() {
-		info, err := root.Lstat(name)
-		if err != nil || info.Size() > maxDocument || !info.Mode().IsRegular() {
-			continue
+	_ = r.Walk(enter, func(name string, read func() ([]byte, error)) bool { // somebody else says what is wrong
+		if !tellsAddresses(name) || strings.HasPrefix(name, "docs/reference/rules/") {
+			return true
 		}
-		data, err := root.ReadFile(name)
-		if err != nil || isYAML(name) && !bytes.Contains(data, []byte("AddonsConfiguration")) {
-			continue
+		seen++
+		data, err := read()
+		if err == nil && len(data) <= maxDocument && (!isYAML(name) || bytes.Contains(data, []byte("AddonsConfiguration"))) {
+			look(name, data)
 		}
-		look(name, data)
-	}
-}
-
-// findDocuments lists the documents by their names alone.
-func (r *repository) findDocuments() []string {
-	top, err := filepath.EvalSymlinks(r.Dir())
-	if err != nil {
-		return nil
-	}
-	var names []string
-	_ = filepath.WalkDir(top, func(file string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return nil //nolint:nilerr // somebody else says so
-		}
-		name, err := filepath.Rel(top, file)
-		if err != nil {
-			return err
-		}
-		name = filepath.ToSlash(name)
-		switch {
-		case e.IsDir() && name != "." && (strings.HasPrefix(e.Name(), ".") || e.Name() == "node_modules" || e.Name() == "testdata"):
-			return fs.SkipDir
-		case e.IsDir() || !tellsAddresses(name) || strings.HasPrefix(name, "docs/reference/rules/"):
-			return nil
-		}
-		if names = append(names, name); len(names) >= maxDocuments {
-			return fs.SkipAll
-		}
-		return nil
+		return seen < maxDocuments
 	})
-	return names
 }
 
 // tellsAddresses says whether a file may tell an address. YAML of charts and add-ons is looked at by other rules, as what it renders.

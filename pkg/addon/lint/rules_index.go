@@ -48,7 +48,7 @@ func indexRules() []Rule {
 			repository: func(r *repository) []problem {
 				var problems []problem
 				for _, index := range indexes() {
-					data, err := r.read(index.file)
+					data, err := r.File(index.file)
 					if err != nil {
 						problems = append(problems, problem{path: index.file, message: "the file cannot be read"})
 						continue
@@ -121,7 +121,7 @@ func indexRules() []Rule {
 			repository: func(r *repository) []problem {
 				var problems []problem
 				for _, index := range indexes() {
-					data, err := r.read(index.file)
+					data, err := r.File(index.file)
 					if err != nil {
 						continue
 					}
@@ -208,7 +208,7 @@ func eachListed(check func(*repository, listed) string) func(*repository) []prob
 func (r *repository) listed() []listed {
 	var out []listed
 	for _, index := range indexes() {
-		data, err := r.read(index.file)
+		data, err := r.File(index.file)
 		if err != nil {
 			continue
 		}

@@ -3,7 +3,6 @@ package lint
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -151,7 +150,7 @@ func (r *runner) suppress(target Target, subjects []*addonContext) {
 				continue
 			}
 			files[f.Path] = true
-			if data, err := os.ReadFile(filepath.Join(target.Repository.Dir(), filepath.FromSlash(f.Path))); err == nil {
+			if data, err := target.Repository.File(f.Path); err == nil {
 				all = append(all, suppressions(f.Path, data)...)
 			}
 		}
