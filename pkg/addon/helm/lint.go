@@ -27,7 +27,7 @@ func Lint(name string, files iter.Seq2[string, []byte], values map[string]any) (
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(work) }() // nothing of value
-	buffered, err := describe(filepath.Join(work, name), files)
+	buffered, err := describe(filepath.Join(work, name), files, describes)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,8 @@ func (c *Chart) describe(name string, files iter.Seq2[string, []byte]) (*describ
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(work) }() // nothing of value
-	buffered, err := describe(filepath.Join(work, name), files)
+	// Values and their schemas have been read when the chart was loaded: neither rule says anything of them.
+	buffered, err := describe(filepath.Join(work, name), files, func(file string) bool { return describes(file) && !aboutValues(file) })
 	if err != nil {
 		return nil, err
 	}
@@ -134,8 +135,8 @@ func messagesOf(linter *support.Linter, work string) []string {
 	return messages
 }
 
-// describe writes what Helm's rules read to dir, and returns all files.
-func describe(dir string, files iter.Seq2[string, []byte]) ([]*loader.BufferedFile, error) {
+// describe writes the files that Helm's rules read to dir, and returns all files.
+func describe(dir string, files iter.Seq2[string, []byte], reads func(file string) bool) ([]*loader.BufferedFile, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -150,7 +151,7 @@ func describe(dir string, files iter.Seq2[string, []byte]) ([]*loader.BufferedFi
 			return nil, fmt.Errorf("%q is not a path inside the chart", file)
 		}
 		buffered = append(buffered, &loader.BufferedFile{Name: file, Data: data})
-		if !describes(file) {
+		if !reads(file) {
 			continue
 		}
 		at := filepath.FromSlash(file)
@@ -167,8 +168,12 @@ func describe(dir string, files iter.Seq2[string, []byte]) ([]*loader.BufferedFi
 // describes says whether a file says something of a chart or of one that it depends on.
 func describes(file string) bool {
 	switch path.Base(file) {
-	case "Chart.yaml", "Chart.lock", "requirements.yaml", "requirements.lock", "values.yaml", "values.schema.json":
+	case "Chart.yaml", "Chart.lock", "requirements.yaml", "requirements.lock":
 		return true
 	}
-	return path.Ext(file) == ".tgz"
+	return aboutValues(file) || path.Ext(file) == ".tgz"
+}
+
+func aboutValues(file string) bool {
+	return path.Base(file) == chartutil.ValuesfileName || path.Base(file) == chartutil.SchemafileName
 }
