@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -225,6 +226,36 @@ func TestWhatElseCanBecomeOfAResource(t *testing.T) {
 		assert.Equal(t, doctor.FetchingIndexError, r.Repositories[0].Reason)
 		assert.True(t, r.Retried)
 		assert.True(t, r.EarlierKept)
+	})
+	const page = "<!DOCTYPE html><title>Sign in</title>"
+	t.Run("the index is a page to sign in", func(t *testing.T) {
+		t.Parallel()
+		r := examine(t, web(t, with("/index.yaml", []byte(page))))
+		assert.Equal(t, doctor.FetchingIndexError, r.Repositories[0].Reason)
+		assert.Contains(t, r.Repositories[0].Problem, "a page of HTML")
+	})
+	t.Run("an archive is a page to sign in", func(t *testing.T) {
+		t.Parallel()
+		r := examine(t, web(t, with("/"+archive, []byte(page))))
+		assert.Equal(t, doctor.LoadingError, r.Repositories[0].Addons[0].Reason)
+		assert.Contains(t, r.Repositories[0].Addons[0].Problem, archive+": the server answers with a page of HTML")
+	})
+	t.Run("the credentials are missing", func(t *testing.T) {
+		t.Parallel()
+		r := examine(t, web(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })))
+		assert.Contains(t, r.Repositories[0].Problem, "name some: {username}:{password}@")
+	})
+	t.Run("the answer never ends", func(t *testing.T) {
+		t.Parallel()
+		l, err := source.Parse(web(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write([]byte("#"))
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		})))
+		require.NoError(t, err)
+		r, err := doctor.Examine(t.Context(), []*source.Location{l}, source.Options{Dir: t.TempDir(), Timeout: 100 * time.Millisecond})
+		require.NoError(t, err)
+		assert.Contains(t, r.Repositories[0].Problem, "not complete after 100ms (--timeout)")
 	})
 	t.Run("the index is a list", func(t *testing.T) {
 		t.Parallel()

@@ -59,15 +59,29 @@ func openWeb(l *Location, o Options) (*web, error) {
 // Index implements Repository.
 func (w *web) Index(ctx context.Context) ([]byte, error) {
 	data, encoding, err := w.get(ctx, w.index, MaxIndex)
-	if err != nil || encoding == "" {
-		return data, err
-	}
-	// Go's client unpacks on the way.
-	unpacked, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("the server says Content-Encoding: %s, and it is not: %w", encoding, err)
+		return nil, err
 	}
-	return bounded(unpacked, MaxIndex)
+	if encoding != "" { // Go's client unpacks on the way
+		unpacked, err := gzip.NewReader(bytes.NewReader(data))
+		if err != nil {
+			return nil, fmt.Errorf("the server says Content-Encoding: %s, and it is not: %w", encoding, err)
+		}
+		if data, err = bounded(unpacked, MaxIndex); err != nil {
+			return nil, err
+		}
+	}
+	if isPage(data) {
+		return nil, errPage
+	}
+	return data, nil
+}
+
+var errPage = errors.New("the server answers with a page of HTML, as one to sign in is; name the address of the file itself, and credentials if it wants some")
+
+// isPage says whether data is a page for people.
+func isPage(data []byte) bool {
+	return strings.HasPrefix(http.DetectContentType(data), "text/html")
 }
 
 // Addon implements Repository.
@@ -79,6 +93,9 @@ func (w *web) Addon(ctx context.Context, key, version string) (addon.Tree, error
 	}
 	if encoding != "" {
 		return addon.Tree{}, fmt.Errorf("%s: the server sends it with Content-Encoding: %s, so that Helm Broker's client unpacks it and its loader fails (gzip: invalid header); serve archives as they are", name, encoding)
+	}
+	if isPage(data) {
+		return addon.Tree{}, fmt.Errorf("%s: %w", name, errPage)
 	}
 	tree, err := addon.ReadArchiveBytes(data)
 	if err == nil {
@@ -108,9 +125,12 @@ func (w *web) get(ctx context.Context, address string, most int64) (data []byte,
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err // without the address, which may hold a password
 		}
-		return nil, "", err
+		return nil, "", w.late(err)
 	}
 	defer answer.Body.Close()
+	if answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden {
+		return nil, "", fmt.Errorf("the server answers %s; correct the credentials, or name some: {username}:{password}@ before the host, with the keys of a Secret", answer.Status)
+	}
 	if answer.StatusCode != http.StatusOK {
 		return nil, "", fmt.Errorf("the server answers %s; Helm Broker wants 200", answer.Status)
 	}
@@ -118,7 +138,15 @@ func (w *web) get(ctx context.Context, address string, most int64) (data []byte,
 	if encoding = answer.Header.Get("Content-Encoding"); strings.EqualFold(encoding, "identity") {
 		encoding = ""
 	}
-	return data, encoding, err
+	return data, encoding, w.late(err)
+}
+
+// late says how long was waited where that is what is wrong.
+func (w *web) late(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("the answer is not complete after %s (--timeout)", w.o.Timeout)
+	}
+	return err
 }
 
 func bounded(r io.Reader, most int64) ([]byte, error) {
