@@ -184,7 +184,7 @@ func rule(k jsonschema.ErrorKind) (string, []string) {
 	case *kind.Required:
 		return "lacks " + shorten(strings.Join(k.Missing, ", "), 200), nil
 	case *kind.AdditionalProperties:
-		return "has more than the schema knows", k.Properties
+		return "has more than the schema knows", slices.Sorted(slices.Values(k.Properties))
 	case *kind.Type:
 		return fmt.Sprintf("is of type %s, not %s", k.Got, strings.Join(k.Want, " or ")), nil
 	case *kind.Pattern:

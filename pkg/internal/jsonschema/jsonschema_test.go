@@ -31,6 +31,7 @@ func TestCheck(t *testing.T) {
 		`{"code":"ab","never":"secret"}`:                                  {"never is not allowed"},
 		`{"code":"ab","lines":[{"sku":"1"},{"n":"secret"}]}`:              {"lines.1 lacks sku"},
 		`{"code":"ab","more":1}`:                                          {"the document has more than the schema knows: more"},
+		`{"code":"ab","c":1,"b":2,"a":3,"d":4}`:                           {"the document has more than the schema knows: a, b, c, d"},
 		`{`:                                                               {"the document is not valid JSON"},
 		`{} {}`:                                                           {"the document is not valid JSON"},
 		`"secret"`:                                                        {"the document is of type string, not object"},
