@@ -134,7 +134,6 @@ type rendering struct {
 	manifests []Manifest
 	values    map[string]any
 	secrets   map[string]string // marker -> field
-	workloads []*workload       // of the manifests, in their order; empty where one is no object
 	err       error
 }
 
@@ -149,8 +148,28 @@ func (r *rendering) prepare(known map[identity]*seenDocument) {
 			known[id] = s
 		}
 		m.seen = s
-		r.workloads = append(r.workloads, &s.workload)
 	}
+}
+
+// distinct are the objects of renderings: most are the same for every cluster.
+func distinct(renderings []rendering) (out []Manifest) {
+	type placed struct {
+		document *seenDocument
+		source   string
+	}
+	met := map[placed]bool{}
+	for _, r := range renderings {
+		if r.err != nil {
+			return nil
+		}
+		for _, m := range r.manifests {
+			if at := (placed{m.seen, m.Source}); !met[at] {
+				met[at] = true
+				out = append(out, m)
+			}
+		}
+	}
+	return out
 }
 
 func newSeen(m Manifest) *seenDocument {

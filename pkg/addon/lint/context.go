@@ -80,6 +80,8 @@ type planContext struct {
 
 	form   func() (*form.Schema, error)
 	render func() []rendering
+	// objects are those of all renderings, each once for a template; none where a rendering fails.
+	objects func() []Manifest
 	// bindings are the plan's bind.yaml, rendered; empty where there is none or where the plan is not bindable.
 	bindings func() []binding
 }
@@ -167,7 +169,7 @@ func (c *addonContext) forget() {
 	c.chart, c.definition, c.events, c.mapped, c.xref, c.documents, c.files = nil, nil, nil, nil, nil, nil, nil
 	c.options.Kubernetes, c.parsedFiles, c.forms = nil, &byContent[*parsedYAML]{}, &byContent[parsedForm]{}
 	for _, p := range c.plans {
-		p.form, p.render, p.bindings = nil, nil, nil
+		p.form, p.render, p.objects, p.bindings = nil, nil, nil, nil
 	}
 }
 
@@ -194,6 +196,7 @@ func newPlan(c *addonContext, dir string) *planContext {
 		return parsed.schema, parsed.err
 	})
 	p.render = sync.OnceValue(func() []rendering { return renderAll(p) })
+	p.objects = sync.OnceValue(func() []Manifest { return distinct(p.render()) })
 	p.bindings = sync.OnceValue(func() []binding { return bindAll(p) })
 	return p
 }

@@ -2,8 +2,6 @@ package lint
 
 import (
 	"fmt"
-	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -32,9 +30,18 @@ type apiOf struct {
 	Kind       string `json:"kind"`
 }
 
-var (
-	objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
-)
+// isObjectName says whether a text begins and ends with a small letter or digit, with - . in between.
+func isObjectName(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		case i > 0 && i < len(text)-1 && (c == '-' || c == '.'):
+		default:
+			return false
+		}
+	}
+	return text != ""
+}
 
 // isLabelValue says whether a text begins and ends with a letter or digit, with - _ . in between, or is empty.
 func isLabelValue(text string) bool {
@@ -47,6 +54,17 @@ func isLabelValue(text string) bool {
 		}
 	}
 	return true
+}
+
+// wrongValues are the labels, sorted, whose values Kubernetes does not take.
+func wrongValues(labels map[string]string) (keys []string) {
+	for key, value := range labels {
+		if len(value) > 63 || !isLabelValue(value) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // maxName bounds the name of an object: names that become labels or host names are short, and shorter where
@@ -70,7 +88,7 @@ func freeName(kind string) bool {
 // checkObjects says what is wrong with names and labels of a rendering.
 func (p *planContext) checkObjects(r rendering) []problem {
 	var problems []problem
-	seen := map[string]bool{}
+	seen := map[[4]string]bool{}
 	for _, m := range r.manifests {
 		o, err := decode[object](m)
 		if err != nil {
@@ -87,19 +105,17 @@ func (p *planContext) checkObjects(r rendering) []problem {
 			continue
 		case len(name) > most:
 			problems = append(problems, p.sourceProblem(m, "%s %s: the name has %d characters of at most %d, with a release name of 53", o.Kind, name, len(name), most))
-		case !objectName.MatchString(name) && !freeName(o.Kind):
+		case !isObjectName(name) && !freeName(o.Kind):
 			problems = append(problems, p.sourceProblem(m, "%s %q is no valid name", o.Kind, name))
 		}
-		id := strings.Join([]string{o.APIVersion, o.Kind, o.Metadata.Namespace, name}, "/")
+		id := [4]string{o.APIVersion, o.Kind, o.Metadata.Namespace, name}
 		if seen[id] {
 			problems = append(problems, p.sourceProblem(m, "%s %s is there twice", o.Kind, name))
 		}
 		seen[id] = true
 		for _, labels := range []map[string]string{o.Metadata.Labels, o.Spec.Template.Metadata.Labels} {
-			for _, key := range slices.Sorted(maps.Keys(labels)) {
-				if value := labels[key]; len(value) > 63 || !isLabelValue(value) {
-					problems = append(problems, p.sourceProblem(m, "%s %s: the label %s has no valid value", o.Kind, name, key))
-				}
+			for _, key := range wrongValues(labels) {
+				problems = append(problems, p.sourceProblem(m, "%s %s: the label %s has no valid value", o.Kind, name, key))
 			}
 		}
 	}

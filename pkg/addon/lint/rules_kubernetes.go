@@ -19,7 +19,7 @@ func kubernetesRules() []Rule {
 			Summary: "everything becomes ready by itself within the hour that the broker waits: hooks have a deadline, a single pod is not replaced before the next is ready, and no Service waits for a load balancer",
 			Effect:  "an instance is reported as ready before it is, or fails after an hour",
 			Next:    "set activeDeadlineSeconds in hook Jobs, maxUnavailable: 0 with one replica, type: ClusterIP with an Ingress or APIRule",
-			plan:    eachWorkload(func(w *workload, r rendering) []string { return becomesReady(w, r) }),
+			plan:    eachObject(becomesReady),
 		},
 		{
 			ID: "CHT017", Severity: Error, Suite: SuiteChart,
@@ -67,7 +67,7 @@ func kubernetesRules() []Rule {
 			Summary: "Services and what makes pods have the labels app.kubernetes.io/name, instance and managed-by, and helm.sh/chart; selectors use none that change with the version",
 			Effect:  "tools cannot tell what belongs together; an upgrade fails, since selectors cannot change",
 			Next:    "add the labels in one template; select by name, instance and component",
-			plan:    eachWorkload(func(w *workload, _ rendering) []string { return wrongLabels(w) }),
+			plan:    eachObject(wrongLabels),
 		},
 		{
 			ID: "CHT021", Severity: Warning, Suite: SuiteChart,
@@ -163,8 +163,8 @@ func kubernetesRules() []Rule {
 				if pods == nil || w.Kind == "Pod" || !slices.ContainsFunc(pods.containers(), func(c container) bool { return len(c.Ports) > 0 }) {
 					return nil
 				}
-				for i, m := range r.manifests {
-					if selects := policyOf(r.workloads[i], r); m.Kind == "NetworkPolicy" && selects.selects(pods.Metadata.Labels) {
+				for _, m := range r.manifests {
+					if selects := policyOf(&m.seen.workload, r); m.Kind == "NetworkPolicy" && selects.selects(pods.Metadata.Labels) {
 						return nil
 					}
 				}
@@ -176,7 +176,7 @@ func kubernetesRules() []Rule {
 			Summary: "pods get a token for the Kubernetes API only with an account of their own",
 			Effect:  "the namespace's default account is handed to a program that needs none",
 			Next:    "set automountServiceAccountToken: false, or serviceAccountName",
-			plan: eachWorkload(func(w *workload, _ rendering) []string {
+			plan: eachObject(func(w *workload) []string {
 				pods := w.pods()
 				if pods == nil || pods.Spec.ServiceAccountName != "" && pods.Spec.ServiceAccountName != "default" {
 					return nil
@@ -222,7 +222,7 @@ func (p *planContext) judged(judge func(Kubernetes, Manifest, rendering) []strin
 			}
 			judged[id] = true
 			for _, what := range judge(p.options.Kubernetes, m, r) {
-				problems = append(problems, p.sourceProblem(m, "%s %s: %s", m.Kind, p.general(m.Name, r), what))
+				problems = append(problems, p.sourceProblem(m, "%s %s: %s", m.Kind, p.general(m.Name), what))
 			}
 		}
 	}
@@ -232,8 +232,8 @@ func (p *planContext) judged(judge func(Kubernetes, Manifest, rendering) []strin
 // pods are the templates of all pods of a rendering.
 func (r rendering) pods() []*podTemplate {
 	var out []*podTemplate
-	for i := range r.workloads {
-		if pods := r.workloads[i].pods(); pods != nil {
+	for _, m := range r.manifests {
+		if pods := m.seen.workload.pods(); pods != nil {
 			out = append(out, pods)
 		}
 	}
@@ -258,7 +258,7 @@ func policyOf(w *workload, r rendering) selector {
 	return selector{}
 }
 
-func becomesReady(w *workload, _ rendering) []string {
+func becomesReady(w *workload) []string {
 	var out []string
 	switch w.Kind {
 	case "Deployment":
@@ -329,32 +329,26 @@ func wrongLabels(w *workload) []string {
 
 func wideRoles(p *planContext) []problem {
 	var problems []problem
-	for _, r := range p.render() {
-		if r.err != nil {
-			return nil
+	for _, m := range p.objects() {
+		if m.Kind != "Role" && m.Kind != "ClusterRole" {
+			continue
 		}
-		for _, m := range r.manifests {
-			if m.Kind != "Role" && m.Kind != "ClusterRole" {
-				continue
-			}
-			o, err := decode[struct {
-				Rules []struct {
-					APIGroups     []string `json:"apiGroups"`
-					Resources     []string `json:"resources"`
-					ResourceNames []string `json:"resourceNames"`
-					Verbs         []string `json:"verbs"`
-				} `json:"rules"`
-			}](m)
-			if err != nil {
-				continue
-			}
-			for _, rule := range o.Rules {
-				name := p.general(m.Name, r)
-				if slices.Contains(slices.Concat(rule.APIGroups, rule.Resources, rule.Verbs), "*") {
-					problems = append(problems, p.sourceProblem(m, "%s %s allows *", m.Kind, name))
-				} else if m.Kind == "ClusterRole" && slices.Contains(rule.Resources, "secrets") && len(rule.ResourceNames) == 0 {
-					problems = append(problems, p.sourceProblem(m, "%s %s allows Secrets without resourceNames", m.Kind, name))
-				}
+		o, err := decode[struct {
+			Rules []struct {
+				APIGroups     []string `json:"apiGroups"`
+				Resources     []string `json:"resources"`
+				ResourceNames []string `json:"resourceNames"`
+				Verbs         []string `json:"verbs"`
+			} `json:"rules"`
+		}](m)
+		if err != nil {
+			continue
+		}
+		for _, rule := range o.Rules {
+			if slices.Contains(slices.Concat(rule.APIGroups, rule.Resources, rule.Verbs), "*") {
+				problems = append(problems, p.sourceProblem(m, "%s %s allows *", m.Kind, p.general(m.Name)))
+			} else if m.Kind == "ClusterRole" && slices.Contains(rule.Resources, "secrets") && len(rule.ResourceNames) == 0 {
+				problems = append(problems, p.sourceProblem(m, "%s %s allows Secrets without resourceNames", m.Kind, p.general(m.Name)))
 			}
 		}
 	}
@@ -364,32 +358,26 @@ func wideRoles(p *planContext) []problem {
 // plainSecrets finds secrets that stand in a template. Those of the form are another rule's business.
 func plainSecrets(p *planContext) []problem {
 	var problems []problem
-	for _, r := range p.render() {
-		if r.err != nil {
-			return nil
-		}
-		for i, m := range r.manifests {
-			w := r.workloads[i]
-			name := p.general(m.Name, r)
-			if pods := w.pods(); pods != nil {
-				for _, c := range pods.containers() {
-					for _, e := range c.Env {
-						if looksPlain(e.Name, e.Value, r) {
-							problems = append(problems, p.sourceProblem(m, "%s %s: container %s: the variable %s looks like a secret", m.Kind, name, c.Name, e.Name))
-						}
+	for _, m := range p.objects() {
+		secrets := p.render()[0].secrets
+		if pods := m.seen.workload.pods(); pods != nil {
+			for _, c := range pods.containers() {
+				for _, e := range c.Env {
+					if p.looksPlain(e.Name, e.Value, secrets) {
+						problems = append(problems, p.sourceProblem(m, "%s %s: container %s: the variable %s looks like a secret", m.Kind, p.general(m.Name), c.Name, e.Name))
 					}
 				}
 			}
-			if m.Kind != "ConfigMap" {
-				continue
-			}
-			o, _ := decode[struct {
-				Data map[string]string `json:"data"`
-			}](m)
-			for key, value := range o.Data {
-				if looksPlain(key, value, r) {
-					problems = append(problems, p.sourceProblem(m, "%s %s: the key %s looks like a secret", m.Kind, name, key))
-				}
+		}
+		if m.Kind != "ConfigMap" {
+			continue
+		}
+		o, _ := decode[struct {
+			Data map[string]string `json:"data"`
+		}](m)
+		for key, value := range o.Data {
+			if p.looksPlain(key, value, secrets) {
+				problems = append(problems, p.sourceProblem(m, "%s %s: the key %s looks like a secret", m.Kind, p.general(m.Name), key))
 			}
 		}
 	}
@@ -398,11 +386,11 @@ func plainSecrets(p *planContext) []problem {
 
 // looksPlain says whether a name is that of a secret and the value one, rather than a path, an address, a
 // switch or the name of something.
-func looksPlain(name, value string, r rendering) bool {
-	if !plainName.MatchString(name) || len(value) < 4 || strings.ContainsAny(value, "/\n {") || strings.HasPrefix(value, r.release[:uniquePart]) {
+func (p *planContext) looksPlain(name, value string, secrets map[string]string) bool {
+	if !plainName.MatchString(name) || len(value) < 4 || strings.ContainsAny(value, "/\n {") || strings.HasPrefix(value, p.release()[:uniquePart]) {
 		return false
 	}
-	for marker := range r.secrets {
+	for marker := range secrets {
 		if strings.Contains(value, marker) {
 			return false
 		}

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"bytes"
 	"crypto/sha1" //nolint:gosec // templates can make such digests
 	"crypto/sha256"
 	"encoding/base64"
@@ -21,23 +22,16 @@ func securityRules() []Rule {
 			Next:    "mount the Secret, or refer to it with secretKeyRef",
 			plan: func(p *planContext) []problem {
 				var problems []problem
-				judged := map[string]bool{} // most objects are the same for every cluster
+				judged := map[*seenDocument]bool{} // most objects are the same for every cluster
 				for _, r := range p.render() {
-					var traces []trace
-					for _, marker := range slices.Sorted(maps.Keys(r.secrets)) {
-						traces = append(traces, tracesOf(marker, r.secrets[marker])...)
-					}
+					traces, of := tracesOf(r.secrets), leaksOf(fmt.Sprint(r.secrets))
 					for _, m := range r.manifests {
-						text := string(m.Content)
-						if judged[text] {
+						if judged[m.seen] {
 							continue
 						}
-						judged[text] = true
-						if !slices.ContainsFunc(traces, func(t trace) bool { return strings.Contains(text, t.text) }) {
-							continue
-						}
-						for _, l := range leaks(m, traces) {
-							problems = append(problems, p.sourceProblem(m, "%s %s: %s holds %s %s", m.Kind, p.general(m.Name, r), l.at, l.what, l.field))
+						judged[m.seen] = true
+						for _, l := range once(m.seen, of, func() []leak { return leaks(m, traces) }) {
+							problems = append(problems, p.sourceProblem(m, "%s %s: %s holds %s %s", m.Kind, p.general(m.Name), l.at, l.what, l.field))
 						}
 					}
 				}
@@ -53,15 +47,21 @@ type trace struct{ text, what, field string }
 // digestPart is how much of a digest is looked for, since templates shorten them.
 const digestPart = 16
 
-// tracesOf are the traces of a field's marker.
-func tracesOf(marker, field string) []trace {
-	out := []trace{{marker, "the secret", field}}
-	for _, part := range encodings(marker) {
-		out = append(out, trace{part, "in base64 the secret", field})
-	}
-	long, short := sha256.Sum256([]byte(marker)), sha1.Sum([]byte(marker)) //nolint:gosec // see above
-	for _, digest := range []string{hex.EncodeToString(long[:]), hex.EncodeToString(short[:])} {
-		out = append(out, trace{digest[:digestPart], "a digest of the secret", field})
+// leaksOf is by which secrets a document's leaks are known.
+type leaksOf string
+
+// tracesOf are the traces of fields by their markers.
+func tracesOf(secrets map[string]string) (out []trace) {
+	for _, marker := range slices.Sorted(maps.Keys(secrets)) {
+		field := secrets[marker]
+		out = append(out, trace{marker, "the secret", field})
+		for _, part := range encodings(marker) {
+			out = append(out, trace{part, "in base64 the secret", field})
+		}
+		long, short := sha256.Sum256([]byte(marker)), sha1.Sum([]byte(marker)) //nolint:gosec // see above
+		for _, digest := range []string{hex.EncodeToString(long[:]), hex.EncodeToString(short[:])} {
+			out = append(out, trace{digest[:digestPart], "a digest of the secret", field})
+		}
 	}
 	return out
 }
@@ -71,6 +71,9 @@ type leak struct{ at, what, field string }
 
 // leaks are the places of an object that hold a secret, but for the data of a Secret.
 func leaks(m Manifest, traces []trace) []leak {
+	if !slices.ContainsFunc(traces, func(t trace) bool { return bytes.Contains(m.Content, []byte(t.text)) }) {
+		return nil
+	}
 	object, err := decode[any](m)
 	if err != nil {
 		return nil // another rule says that it is no object

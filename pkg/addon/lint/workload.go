@@ -157,7 +157,21 @@ func (w *workload) hook() string { return w.Metadata.Annotations["helm.sh/hook"]
 
 func (w *workload) isTest() bool { return strings.Contains(w.hook(), "test") }
 
-// eachWorkload makes a rule of a check of one rendered object. It runs for every rendering.
+// eachObject makes a rule of a check of one rendered object.
+func eachObject(check func(w *workload) []string) func(*planContext) []problem {
+	return func(p *planContext) []problem {
+		var problems []problem
+		for _, m := range p.objects() {
+			w := &m.seen.workload
+			for _, what := range check(w) {
+				problems = append(problems, p.sourceProblem(m, "%s %s: %s", w.Kind, p.general(w.Metadata.Name), what))
+			}
+		}
+		return unique(problems)
+	}
+}
+
+// eachWorkload makes a rule of a check of one object among those that are rendered with it. It runs for every rendering.
 func eachWorkload(check func(w *workload, r rendering) []string) func(*planContext) []problem {
 	return func(p *planContext) []problem {
 		var problems []problem
@@ -165,10 +179,10 @@ func eachWorkload(check func(w *workload, r rendering) []string) func(*planConte
 			if r.err != nil {
 				return nil
 			}
-			for i, m := range r.manifests {
-				w := r.workloads[i]
+			for _, m := range r.manifests {
+				w := &m.seen.workload
 				for _, what := range check(w, r) {
-					problems = append(problems, p.sourceProblem(m, "%s %s: %s", w.Kind, p.general(w.Metadata.Name, r), what))
+					problems = append(problems, p.sourceProblem(m, "%s %s: %s", w.Kind, p.general(w.Metadata.Name), what))
 				}
 			}
 		}
@@ -178,7 +192,7 @@ func eachWorkload(check func(w *workload, r rendering) []string) func(*planConte
 
 // eachContainer makes a rule of a check of one container. Those of tests do not count.
 func eachContainer(check func(w *workload, c container) string) func(*planContext) []problem {
-	return eachWorkload(func(w *workload, _ rendering) []string {
+	return eachObject(func(w *workload) []string {
 		pods := w.pods()
 		if pods == nil || w.isTest() {
 			return nil
@@ -194,8 +208,8 @@ func eachContainer(check func(w *workload, c container) string) func(*planContex
 }
 
 // general is the name of an object without that of the release, which is made up.
-func (p *planContext) general(name string, r rendering) string {
-	if rest, found := strings.CutPrefix(name, r.release); found {
+func (p *planContext) general(name string) string {
+	if rest, found := strings.CutPrefix(name, p.release()); found {
 		return "<release>" + rest
 	}
 	return name
