@@ -42,7 +42,7 @@ func Rules() []Rule {
 		{
 			Package: "pkg/addon",
 			Ours:    []string{"pkg/connector", "pkg/mapping", "pkg/internal/plainyaml", "pkg/internal/safeyaml", "schemas"},
-			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/Masterminds/semver/v3"},
+			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/Masterminds/semver/v3", "github.com/klauspost/compress"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
 		{
