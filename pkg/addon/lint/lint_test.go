@@ -191,9 +191,24 @@ func archives(t testing.TB) []archiveFixture {
 		{"TGZ005", "with times", repack(t, a, func(h *tar.Header) bool { h.ModTime = time.Unix(1_000_000_000, 0); return true })},
 		{"TGZ005", "with owners", repack(t, a, func(h *tar.Header) bool { h.Uid, h.Uname = 1000, "me"; return true })},
 		{"ADD001", "damaged", packed[:len(packed)-200]},
+		{"ADD001", "too large", bomb(t)},
 		{"REP003", "unpacked on its way", gunzip(t, packed)},
 		{"REP003", "compressed twice", gzipped(t, packed)},
 	}
+}
+
+// bomb is an archive of which little becomes much.
+func bomb(t testing.TB) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	zipped := gzip.NewWriter(&out)
+	w := tar.NewWriter(zipped)
+	require.NoError(t, w.WriteHeader(&tar.Header{Name: "meta.yaml", Mode: 0o644, Size: 6 << 20}))
+	_, err := w.Write(make([]byte, 6<<20))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.NoError(t, zipped.Close())
+	return out.Bytes()
 }
 
 func gunzip(t testing.TB, data []byte) []byte {

@@ -17,7 +17,7 @@ func loadRules() []Rule {
 			Next:    "correct what is named",
 			addon: func(c *addonContext) []problem {
 				err := cmp.Or(c.readErr, c.parseErr)
-				if c.archive != nil && c.archive.err != nil {
+				if err == nil && c.archive != nil {
 					err = c.archive.err
 				}
 				if err == nil || c.failed { // what is only a warning is no reason
