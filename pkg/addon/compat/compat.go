@@ -261,7 +261,7 @@ func (c *comparison) plan(b, a addon.Plan) {
 		c.add(Patch, AreaCatalog, name, "texts", "read differently")
 	}
 	if !bytes.Equal(b.Bind, a.Bind) {
-		c.add(Minor, AreaCatalog, name, addon.BindFile, "is another one: a new binding may hold other credentials")
+		c.add(Patch, AreaCatalog, name, addon.BindFile, "is another one")
 	}
 }
 

@@ -174,8 +174,33 @@ func TestForms(t *testing.T) {
 				})
 			}, compat.Major, "size", "minLength is 2 now",
 		},
-		"open now":   {nil, func(r repository) { r.form(func(f map[string]any) { f["additionalProperties"] = true }) }, compat.Minor, "(form)", "takes other fields now"},
-		"closed now": {func(r repository) { r.form(func(f map[string]any) { f["additionalProperties"] = true }) }, func(r repository) { r.form(func(f map[string]any) { f["additionalProperties"] = false }) }, compat.Major, "(form)", "takes no other fields"},
+		"through a reference in a choice": {
+			func(r repository) {
+				r.form(func(f map[string]any) { f["definitions"] = map[string]any{"s": map[string]any{"type": "string"}} })
+				r.field("size", map[string]any{"oneOf": []any{map[string]any{"$ref": "#/definitions/s"}}})
+			},
+			func(r repository) {
+				r.form(func(f map[string]any) {
+					f["definitions"] = map[string]any{"s": map[string]any{"type": "string", "minLength": 2}}
+				})
+			}, compat.Major, "size", "oneOf is another one",
+		},
+		"another alternative": {
+			field("event_token", map[string]any{"anyOf": []any{map[string]any{"pattern": "^a"}}}),
+			field("event_token", map[string]any{"anyOf": []any{map[string]any{"pattern": "^a"}, map[string]any{"pattern": "^b"}}}), compat.Minor, "event_token", "anyOf has another choice",
+		},
+		"no alternatives any more": {
+			field("event_token", map[string]any{"anyOf": []any{map[string]any{"pattern": "^a"}}}),
+			field("event_token", map[string]any{"anyOf": nil}), compat.Minor, "event_token", "anyOf does not hold any more",
+		},
+		"an alternative less": {
+			field("event_token", map[string]any{"anyOf": []any{map[string]any{"pattern": "^a"}, map[string]any{"pattern": "^b"}}}),
+			field("event_token", map[string]any{"anyOf": []any{map[string]any{"pattern": "^a"}}}), compat.Major, "event_token", "anyOf is another one",
+		},
+		"finer steps":   {size(map[string]any{"type": "integer", "title": "Size", "description": "d", "multipleOf": 10}), size(map[string]any{"multipleOf": 5}), compat.Minor, "size", "takes more: multipleOf is 5"},
+		"coarser steps": {size(map[string]any{"type": "integer", "title": "Size", "description": "d", "multipleOf": 5}), size(map[string]any{"multipleOf": 10}), compat.Major, "size", "multipleOf is 10 now"},
+		"open now":      {nil, func(r repository) { r.form(func(f map[string]any) { f["additionalProperties"] = true }) }, compat.Minor, "(form)", "takes other fields now"},
+		"closed now":    {func(r repository) { r.form(func(f map[string]any) { f["additionalProperties"] = true }) }, func(r repository) { r.form(func(f map[string]any) { f["additionalProperties"] = false }) }, compat.Major, "(form)", "takes no other fields"},
 		"another condition": {nil, func(r repository) {
 			r.form(func(f map[string]any) { f["not"] = map[string]any{"required": []any{"nothing"}} })
 		}, compat.Major, "(form)", "not is another one"},
@@ -351,4 +376,33 @@ func TestRepositories(t *testing.T) {
 	require.Len(t, reports, 1)
 	assert.Equal(t, compat.Removed, reports[0].Status)
 	assert.Contains(t, reports[0].Changes[0].What, "have to be removed before")
+}
+
+// A binding gives names, which workloads read: one less breaks them, one more does not.
+func TestBindingsAreComparedByWhatTheyGive(t *testing.T) {
+	t.Parallel()
+	const plan = "addons/" + addontest.Name + "/plans/default/"
+	bind := func(content string) func(repository) {
+		return func(r repository) { addontest.Write(r.t, r.repo.Dir(), plan+"bind.yaml", content) }
+	}
+	const both = "credential:\n- {name: user, value: u}\n- {name: host, value: h}\ncredentialFrom:\n- secretRef: {name: \"{{ .Release.Name }}-a\"}\n"
+	for name, test := range map[string]struct {
+		after string
+		level compat.Level
+		what  string
+	}{
+		"one less":           {strings.Replace(both, "name: host", "name: hostname", 1), compat.Major, "no longer gives host"},
+		"one more":           {strings.Replace(both, "credentialFrom", "- {name: port, value: p}\ncredentialFrom", 1), compat.Minor, "gives port, too"},
+		"another object":     {strings.Replace(both, "-a", "-b", 1), compat.Major, "no longer gives all of secret release-a"},
+		"another value only": {strings.Replace(both, "value: h", "value: k", 1), compat.Patch, "is another one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := compare(t, func(r repository) {
+				r.replace(plan+"meta.yaml", "bindable: false", "bindable: true")
+				bind(both)(r)
+			}, bind(test.after))
+			assert.True(t, has(r, test.level, compat.AreaCatalog, "bind.yaml", test.what), "%+v", r.Changes)
+		})
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -115,10 +116,50 @@ func (f forms) object(at string, was, is map[string]any, level int) {
 		f.add(Minor, at, "takes other fields now")
 	}
 	for _, keyword := range []string{"allOf", "anyOf", "oneOf", "not", "dependencies", "patternProperties"} {
-		if !reflect.DeepEqual(was[keyword], is[keyword]) {
+		// What is referred to counts, not its name.
+		all, now := f.expand(f.before, was[keyword], level), f.expand(f.after, is[keyword], level)
+		before, _ := all.([]any)
+		after, _ := now.([]any)
+		switch {
+		case reflect.DeepEqual(all, now):
+		case now == nil && keyword != "patternProperties":
+			f.add(Minor, at, "takes more: %s does not hold any more", keyword)
+		case keyword == "anyOf" && len(before) > 0 && allIn(before, after):
+			f.add(Minor, at, "takes more: anyOf has another choice")
+		default:
 			f.add(Major, at, "%s is another one, and may refuse what was taken", keyword)
 		}
 	}
+}
+
+// expand is a part of a form with references written out, as deep as forms are compared. Parse has refused those that lead back
+// to themselves, and too many.
+func (f forms) expand(root map[string]any, node any, level int) any {
+	if level > maxLevels {
+		return node
+	}
+	switch n := node.(type) {
+	case []any:
+		out := make([]any, len(n))
+		for i, item := range n {
+			out[i] = f.expand(root, item, level+1)
+		}
+		return out
+	case map[string]any:
+		out := map[string]any{}
+		for key, value := range f.resolve(root, n) {
+			out[key] = f.expand(root, value, level+1)
+		}
+		return out
+	}
+	return node
+}
+
+// allIn says whether a list has every item of another one.
+func allIn(items, list []any) bool {
+	return !slices.ContainsFunc(items, func(item any) bool {
+		return !slices.ContainsFunc(list, func(other any) bool { return reflect.DeepEqual(item, other) })
+	})
 }
 
 func (f forms) required(where string, was, is bool) {
@@ -225,9 +266,14 @@ func (f forms) limits(where string, was, is map[string]any) {
 		}
 	}
 	if before, after := was["multipleOf"], is["multipleOf"]; !reflect.DeepEqual(before, after) {
-		if after == nil {
+		old, had := before.(float64)
+		step, has := after.(float64)
+		switch {
+		case !has:
 			f.add(Minor, where, "multipleOf does not hold any more")
-		} else {
+		case had && step != 0 && math.Mod(old, step) == 0:
+			f.add(Minor, where, "takes more: multipleOf is %s now", show(after))
+		default:
 			f.add(Major, where, "multipleOf is %s now", show(after))
 		}
 	}

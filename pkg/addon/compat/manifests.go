@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"sigs.k8s.io/yaml"
+
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/form"
 	"github.com/kyma-connectors/kyma-connectors/pkg/addon/provision"
@@ -21,22 +23,23 @@ func (c *comparison) manifests(b, a addon.Plan) error {
 	if err != nil {
 		return fmt.Errorf("%s, plan %s: %w", c.before.Name(), b.Meta.Name, err)
 	}
-	was, err := render(c.before, b, parameters)
+	was, old, err := render(c.before, b, parameters)
 	if err != nil {
 		return err
 	}
-	is, err := render(c.after, a, parameters)
+	is, now, err := render(c.after, a, parameters)
 	var refused *provision.ParameterError
 	if errors.As(err, &refused) {
 		c.add(Major, AreaForm, a.Meta.Name, "(form)", "refuses the smallest parameters that the old form took: %s", refused.Problems[0])
 		if parameters, err = sample(a); err != nil {
 			return fmt.Errorf("%s, plan %s: %w", c.after.Name(), a.Meta.Name, err)
 		}
-		is, err = render(c.after, a, parameters)
+		is, now, err = render(c.after, a, parameters)
 	}
 	if err != nil {
 		return err
 	}
+	c.bindings(a.Meta.Name, credentials(old, b), credentials(now, a))
 	for _, id := range slices.Sorted(maps.Keys(was)) {
 		now, kept := is[id]
 		if !kept {
@@ -72,14 +75,14 @@ func sample(p addon.Plan) (map[string]any, error) {
 var contentSuffix = regexp.MustCompile(`-[0-9a-f]{8,10}$`)
 
 // render is what a plan makes of parameters: objects by kind and name.
-func render(a *addon.Addon, p addon.Plan, parameters map[string]any) (map[string]map[string]any, error) {
+func render(a *addon.Addon, p addon.Plan, parameters map[string]any) (map[string]map[string]any, *provision.Release, error) {
 	release, err := provision.Render(a, provision.Request{Plan: p.Meta.Name, Parameters: parameters, Release: "release"})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	objects, err := release.Objects(false)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	byID := map[string]map[string]any{}
 	for _, o := range objects {
@@ -93,7 +96,56 @@ func render(a *addon.Addon, p addon.Plan, parameters map[string]any) (map[string
 		withoutVersions(o)
 		byID[id] = o
 	}
-	return byID, nil
+	return byID, release, nil
+}
+
+// credentials are what a binding of the plan gives: names of credentials, and of the objects that are given as a whole.
+// They are nil where there is no bind.yaml, or none that can be read, which lint says.
+func credentials(release *provision.Release, p addon.Plan) []string {
+	if len(p.Bind) == 0 {
+		return nil
+	}
+	rendered, err := release.Bind(p.Bind)
+	if err != nil {
+		return nil
+	}
+	type named struct {
+		Name string `json:"name"`
+	}
+	var bind struct {
+		Credential     []named            `json:"credential"`
+		CredentialFrom []map[string]named `json:"credentialFrom"`
+	}
+	if yaml.Unmarshal([]byte(rendered), &bind) != nil {
+		return nil
+	}
+	given := []string{}
+	for _, one := range bind.Credential {
+		given = append(given, one.Name)
+	}
+	for _, from := range bind.CredentialFrom {
+		for _, kind := range slices.Sorted(maps.Keys(from)) {
+			given = append(given, fmt.Sprintf("all of %s %s", strings.TrimSuffix(kind, "Ref"), from[kind].Name))
+		}
+	}
+	return given
+}
+
+// bindings compares what bindings give. Where one of them is nil, another change says why.
+func (c *comparison) bindings(plan string, was, is []string) {
+	if was == nil || is == nil {
+		return
+	}
+	for _, one := range was {
+		if !slices.Contains(is, one) {
+			c.add(Major, AreaCatalog, plan, addon.BindFile, "a binding no longer gives %s", one)
+		}
+	}
+	for _, one := range is {
+		if !slices.Contains(was, one) {
+			c.add(Minor, AreaCatalog, plan, addon.BindFile, "a binding gives %s, too", one)
+		}
+	}
 }
 
 // withoutVersions removes the labels that follow from the chart's version and the checksums that follow from what

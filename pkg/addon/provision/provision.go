@@ -142,6 +142,15 @@ func render(a *addon.Addon, chart *helm.Chart, r Request) (*Release, error) {
 	return release, nil
 }
 
+// Bind renders a bind.yaml as a broker does when a binding of the release is asked for. The result holds secrets.
+func (r *Release) Bind(template []byte) (string, error) {
+	rendered, err := r.chart.Bind(template, helm.Request{Release: r.Name, Namespace: r.Namespace, Values: r.Values})
+	if err != nil {
+		return "", errors.New(r.redactor.Redact(err.Error()))
+	}
+	return rendered, nil
+}
+
 func choosePlan(a *addon.Addon, name string) (*addon.Plan, error) {
 	if name != "" {
 		return a.Plan(name)
