@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -54,11 +53,11 @@ func (k *kymaKinds) check(m Manifest) []string {
 	if schema == nil {
 		return nil
 	}
-	document, err := decode[json.RawMessage](m)
+	document, err := decode[any](m)
 	if err != nil {
 		return nil
 	}
-	return schema.Check(document)
+	return schema.CheckValue(document)
 }
 
 // schema is that of a kind; nil where none is known.

@@ -107,8 +107,13 @@ func (p Problem) String() string {
 
 // Check says what is wrong with a document: each time the place and the rule that is broken, never the
 // value. It is empty where the document fits.
-func (s *Schema) Check(document []byte) []string {
-	found := s.Problems(document)
+func (s *Schema) Check(document []byte) []string { return lines(s.Problems(document)) }
+
+// CheckValue is Check for a document that has been read, as encoding/json does.
+func (s *Schema) CheckValue(document any) []string { return lines(s.problems(document)) }
+
+// lines are for people, each once, and not too many.
+func lines(found []Problem) []string {
 	if len(found) == 0 {
 		return nil
 	}
@@ -130,7 +135,11 @@ func (s *Schema) Problems(document []byte) []Problem {
 	if err != nil {
 		return []Problem{{Rule: "is not valid JSON"}}
 	}
-	err = s.compiled.Validate(value)
+	return s.problems(value)
+}
+
+func (s *Schema) problems(value any) []Problem {
+	err := s.compiled.Validate(value)
 	if err == nil {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package jsonschema_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -37,6 +38,10 @@ func TestCheck(t *testing.T) {
 		`"secret"`:                                                        {"the document is of type string, not object"},
 	} {
 		assert.Equal(t, want, schema.Check([]byte(document)), document)
+		var value any
+		if json.Unmarshal([]byte(document), &value) == nil {
+			assert.Equal(t, want, schema.CheckValue(value), document)
+		}
 	}
 }
 
