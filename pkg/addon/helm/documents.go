@@ -113,14 +113,20 @@ func (h *heads) sort(files map[string]string) (hooks []Hook, manifests []Manifes
 			manifests = append(manifests, m)
 		}
 	}
-	order := map[string]int{}
-	for i, kind := range releaseutil.InstallOrder {
-		order[kind] = i
-	}
+	order := installOrder()
 	slices.SortStableFunc(hooks, func(a, b Hook) int { return compareKinds(order, a.Kind, b.Kind) })
 	slices.SortStableFunc(manifests, func(a, b Manifest) int { return compareKinds(order, a.Kind, b.Kind) })
 	return hooks, manifests, nil
 }
+
+// installOrder is the place of each kind that Helm knows.
+var installOrder = sync.OnceValue(func() map[string]int {
+	order := map[string]int{}
+	for i, kind := range releaseutil.InstallOrder {
+		order[kind] = i
+	}
+	return order
+})
 
 // split splits a file where Helm does: at --- at the beginning of a line, with the blanks around it.
 func split(file string) []string {

@@ -14,8 +14,15 @@ import (
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonref"
 )
 
-// plainName is the name of what holds a secret itself, and not the name, file or address of one.
-var plainName = regexp.MustCompile(`(?i)(password|passwd|secret|token|api_?key|private_?key)$`)
+// holdsSecret says whether a name is that of what holds a secret itself, and not the name, file or address of one.
+func holdsSecret(name string) bool {
+	for _, end := range []string{"password", "passwd", "secret", "token", "apikey", "api_key", "privatekey", "private_key"} {
+		if len(name) >= len(end) && strings.EqualFold(name[len(name)-len(end):], end) {
+			return true
+		}
+	}
+	return false
+}
 
 var secretName = regexp.MustCompile(`(?i)(password|passwd|secret|token|private_?key|api_?key|shared_?key|signature_?key|credential)`)
 

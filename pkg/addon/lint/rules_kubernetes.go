@@ -387,7 +387,7 @@ func plainSecrets(p *planContext) []problem {
 // looksPlain says whether a name is that of a secret and the value one, rather than a path, an address, a
 // switch or the name of something.
 func (p *planContext) looksPlain(name, value string, secrets map[string]string) bool {
-	if !plainName.MatchString(name) || len(value) < 4 || strings.ContainsAny(value, "/\n {") || strings.HasPrefix(value, p.release()[:uniquePart]) {
+	if !holdsSecret(name) || len(value) < 4 || strings.ContainsAny(value, "/\n {") || strings.HasPrefix(value, p.release()[:uniquePart]) {
 		return false
 	}
 	for marker := range secrets {

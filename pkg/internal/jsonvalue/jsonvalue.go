@@ -80,6 +80,11 @@ func (f filler) fields(object map[string]any, to reflect.Value, s *shape) bool {
 
 func (f filler) entries(object map[string]any, to reflect.Value) bool {
 	t := to.Type()
+	if t == reflect.TypeFor[map[string]string]() {
+		texts, ok := textsOf(object)
+		to.Set(reflect.ValueOf(texts))
+		return ok
+	}
 	to.Set(reflect.MakeMapWithSize(t, len(object)))
 	for key, value := range object {
 		entry := reflect.New(t.Elem()).Elem()
@@ -89,6 +94,19 @@ func (f filler) entries(object map[string]any, to reflect.Value) bool {
 		to.SetMapIndex(reflect.ValueOf(key).Convert(t.Key()), entry)
 	}
 	return true
+}
+
+// textsOf is what most maps are: one of texts, nil counting as an empty one.
+func textsOf(object map[string]any) (texts map[string]string, ok bool) {
+	texts = make(map[string]string, len(object))
+	for key, value := range object {
+		text, isText := value.(string)
+		if !isText && value != nil {
+			return nil, false
+		}
+		texts[key] = text
+	}
+	return texts, true
 }
 
 func (f filler) items(value any, to reflect.Value) bool {

@@ -32,6 +32,7 @@ type all struct {
 	Data     []byte                     `json:"data"`
 	Texts    []string                   `json:"texts"`
 	Map      map[string]inner           `json:"map"`
+	Named    map[string]string          `json:"named"`
 	Raw      json.RawMessage            `json:"raw"`
 	Raws     map[string]json.RawMessage `json:"raws"`
 	Any      any                        `json:"any"`
@@ -46,7 +47,7 @@ func sure() []string {
 		`{}`, `{"text":"a","truth":true,"small":-128,"natural":65535,"real":1.5,"data":"YQ==","texts":["a","b"],"map":{"a":{"deep":"b"},"c":{}}}`,
 		`{"deep":"a","raw":{"b":[1]},"raws":{"a":1,"b":null},"any":{"a":[1,"b",null]},"self":{"self":{"text":"c"}},"Untagged":"d"}`,
 		`{"text":null,"truth":null,"texts":null,"map":null,"raw":null,"any":null,"self":null,"real":3}`, `{"texts":[],"map":{},"raws":{},"any":[],"data":""}`,
-		`{"unknown":1,"-":2}`,
+		`{"unknown":1,"-":2}`, `{"named":{"a":"b","c":null}}`,
 	}
 }
 
@@ -54,7 +55,7 @@ func sure() []string {
 func unsure() []string {
 	return []string{
 		`{"text":1}`, `{"truth":"true"}`, `{"small":128}`, `{"small":1.5}`, `{"natural":-1}`, `{"real":"1"}`, `{"data":"?"}`, `{"texts":"a"}`, `{"texts":[1]}`,
-		`{"map":[]}`, `{"map":{"a":"b"}}`, `{"self":"a"}`, `{"Text":"a"}`, `{"untagged":"a"}`,
+		`{"map":[]}`, `{"named":{"a":1}}`, `{"map":{"a":"b"}}`, `{"self":"a"}`, `{"Text":"a"}`, `{"untagged":"a"}`,
 	}
 }
 
