@@ -134,6 +134,8 @@ func TestDefaultNames(t *testing.T) {
 	for raw, want := range map[string]string{
 		"git::https://example.com/a/My-Addons.git//addons/index.yaml?ref=main": "my-addons",
 		"https://example.com/acme/index.yaml":                                  "acme",
+		"https://addons.example.com/index.yaml":                                "addons-example-com",
+		"https://{user}:{password}@addons.example.com:8443/index.yaml":         "addons-example-com",
 		"https://{host}/index.yaml":                                            "addons",
 	} {
 		l, err := source.Parse(raw)

@@ -109,11 +109,16 @@ func checkSecret(r Request, l *Location) error {
 	return nil
 }
 
-// DefaultName is a name for a resource with this repository: its host and last directory.
+// DefaultName is a name for a resource with this repository: that of its last directory, or of its host where there is none.
 func (l *Location) DefaultName() string {
 	text := placeholder.ReplaceAllString(l.Address, "")
 	text = strings.TrimSuffix(strings.SplitN(text, "?", 2)[0], "/index.yaml")
 	text = strings.TrimSuffix(text, ".git")
+	if _, host, _ := strings.Cut(text, "://"); !strings.Contains(host, "/") { // nothing but a host tells one from others
+		host = host[strings.LastIndex(host, "@")+1:]
+		host, _, _ = strings.Cut(host, ":")
+		text = strings.ReplaceAll(text[:strings.Index(text, "://")+3]+host, ".", "-")
+	}
 	parts := strings.FieldsFunc(strings.ToLower(text[strings.Index(text, "://")+1:]), func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
 	})

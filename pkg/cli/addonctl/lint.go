@@ -226,7 +226,7 @@ func (r lintResult) text(c *Context, w io.Writer) error {
 			line = fmt.Sprint(f.Line)
 		}
 		next := f.Next
-		if f.Fixable {
+		if f.Fixable && !strings.Contains(next, "lint --fix") {
 			next += " (or addonctl lint --fix)"
 		}
 		severity := c.paint(colourOf(f.Severity), fmt.Sprintf("%-7s", f.Severity))
