@@ -58,6 +58,8 @@ type Result struct {
 	Addon string `json:"addon"`
 	// Changed are the files that were written, relative to the repository.
 	Changed []string `json:"changed"`
+	// Mentions are lines that name the old version still. Whether they should is not known here.
+	Mentions []Mention `json:"mentions"`
 }
 
 // Bump gives the add-on in addons/<name> the version to, which must be higher. message, which may be empty, says in
@@ -102,6 +104,7 @@ func Bump(repo *addon.Repository, name, to, message string) (*Result, error) {
 		result.Changed = append(result.Changed, f.name)
 	}
 	result.Changed = append(result.Changed, w.indexes...)
+	result.Mentions = mentions(root, key, from, moved)
 	return result, nil
 }
 

@@ -38,6 +38,7 @@ func TestEverythingThatNamesTheVersionFollows(t *testing.T) {
 	assert.Equal(t, &bump.Result{
 		Key: addontest.Key, From: "0.1.0", To: "0.2.0", Addon: "addons/demo-connector-0.2.0",
 		Changed: []string{"addons/demo-connector-0.2.0/meta.yaml", chart, "CHANGELOG.md", "addons/index.yaml", "index.yaml"},
+		Mentions: []bump.Mention{},
 	}, result)
 
 	names, err := repo.Names()
@@ -172,4 +173,18 @@ func TestAChartOfItsOwn(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, result.Changed, "addons/demo-connector-0.2.0/chart/demo-connector/Chart.yaml")
 	assert.Contains(t, read(t, dir, "addons/demo-connector-0.2.0/chart/demo-connector/Chart.yaml"), "\nversion: 0.2.0\n")
+}
+
+// What is written by hand may name the old version on purpose; it is told, not changed.
+func TestWhatNamesTheOldVersionIsTold(t *testing.T) {
+	t.Parallel()
+	repo := addontest.Repository(t)
+	dir := repo.Dir()
+	addontest.Write(t, dir, "docs/systems/demo.md", "# Demo\n\nFetch demo-connector-0.1.0.tgz.\n")
+	addontest.Write(t, dir, "charts/demo-connector/templates/_labels.tpl", "helm.sh/chart: demo-connector-0.1.0\n")
+	addontest.Write(t, dir, "README.md", "my-demo-connector-0.1.0, demo-connector-0.1.01 and version 0.1.0 are others\n")
+	result, err := bump.Bump(repo, addontest.Name, "0.2.0", "")
+	require.NoError(t, err)
+	assert.Equal(t, []bump.Mention{{Path: "charts/demo-connector/templates/_labels.tpl", Line: 1}, {Path: "docs/systems/demo.md", Line: 3}}, result.Mentions)
+	assert.Contains(t, read(t, dir, "docs/systems/demo.md"), addontest.Name)
 }

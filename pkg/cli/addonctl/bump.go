@@ -23,7 +23,8 @@ func newBump(c *Context) *cobra.Command {
 (comments stay), the links are checked, the indexes written, and CHANGELOG.md gets a line under Unreleased. Where
 something is refused, nothing is changed. addonctl diff says which part of the version is due.
 
-The version of the chart's images (appVersion) is not touched. In git, the renamed directory shows as renamed.
+The version of the chart's images (appVersion) is not touched. Lines of documents and templates that name the old version
+(acme-connector-0.1.0) are told, not changed. In git, the renamed directory shows as renamed.
 
 Exit code 0: it has the new version. 2: the version is not higher, or the repository is not in order.`,
 		Example: `  addonctl bump acme-connector --minor
@@ -56,8 +57,15 @@ Exit code 0: it has the new version. 2: the version is not higher, or the reposi
 			return cli.Config(err)
 		}
 		return c.print(*output, result, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "%s: %s is %s now\n  %s\n", result.Addon, result.Key, result.To, strings.Join(result.Changed, "\n  "))
-			return err
+			if _, err := fmt.Fprintf(w, "%s: %s is %s now\n  %s\n", result.Addon, result.Key, result.To, strings.Join(result.Changed, "\n  ")); err != nil {
+				return err
+			}
+			for _, m := range result.Mentions {
+				if _, err := fmt.Fprintf(w, "look at %s:%d, which names %s-%s still\n", m.Path, m.Line, result.Key, result.From); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
 	return cmd
