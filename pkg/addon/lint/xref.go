@@ -32,8 +32,8 @@ type xref struct {
 	// declared are the values of the chart, of those in it and of their schemas, as maps of maps. With open, there are others.
 	declared map[string]any
 	open     bool
-	// templates is the text of all templates.
-	templates []byte
+	// templates are the texts of all templates.
+	templates [][]byte
 }
 
 var valuesRead = regexp.MustCompile(`\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)*)`)
@@ -53,7 +53,7 @@ func readXref(c *addonContext) *xref {
 		switch {
 		case strings.HasPrefix(rest, "templates/"):
 			x.read(name, places[dir], c.options.shared.read.of(data, readTemplate))
-			x.templates = append(append(x.templates, data...), '\n')
+			x.templates = append(x.templates, data)
 		case rest == addon.ValuesFile && bytes.Contains(data, []byte("{{")): // for the function tpl
 			x.read(name, places[dir], c.options.shared.read.of(data, readTemplate))
 		case rest == chartFile:
@@ -316,7 +316,7 @@ func (c *addonContext) namesParameter(d *document, name string) bool {
 			return true
 		}
 	}
-	return bytes.Contains(c.xref().templates, []byte(name))
+	return slices.ContainsFunc(c.xref().templates, func(template []byte) bool { return bytes.Contains(template, []byte(name)) })
 }
 
 func holdsText(node *yaml.Node, text string) bool {
