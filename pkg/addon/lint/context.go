@@ -219,7 +219,11 @@ func (c *addonContext) document(name string) *document {
 	d, known := c.files[name]
 	if !known {
 		data, found := c.tree.Read(name)
-		d = &document{name: name, data: data, found: found, parsedYAML: c.parsedFiles.of(data, parseYAML)}
+		parsed := c.parsedFiles
+		if strings.HasPrefix(name, c.chartFile(addon.ChartsDir)+"/") {
+			parsed = &c.options.shared.parsed // many charts have the same library
+		}
+		d = &document{name: name, data: data, found: found, parsedYAML: parsed.of(data, parseYAML)}
 		if c.files == nil {
 			c.files = map[string]*document{}
 		}

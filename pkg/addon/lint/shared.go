@@ -12,6 +12,7 @@ type shared struct {
 	random byContent[[]problem]
 	read   byContent[templateReads]
 	values byContent[map[string]any]
+	parsed byContent[*parsedYAML]
 	// schemas are those that are published for documents, older those of charts for an older Helm.
 	schemas byContent[compiledSchema]
 	older   byContent[olderSchema]
