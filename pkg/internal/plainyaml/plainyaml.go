@@ -29,11 +29,7 @@ func Parse(document string) (object map[string]any, ok bool) {
 // printable says whether there are only characters that every reader takes as they are.
 func printable(document string) bool {
 	for i := 0; i < len(document); {
-		c := document[i]
-		if c < utf8.RuneSelf {
-			if c < ' ' && c != '\n' || c == 0x7f {
-				return false
-			}
+		if c := document[i]; ' ' <= c && c < 0x7f || c == '\n' {
 			i++
 			continue
 		}
@@ -282,6 +278,10 @@ func short(text string) (value any, ok bool) {
 	case !isDigit(text[0]):
 		return nil, false
 	}
+	inNumbers := "beoBEO" // as in 0b1, 1e3 and 0o7
+	if strings.HasPrefix(text, "0x") || strings.HasPrefix(text, "0X") {
+		inNumbers = "abcdefxABCDEFX"
+	}
 	digits, dots, others := 0, 0, 0
 	for i := range len(text) {
 		switch c := text[i]; {
@@ -290,8 +290,8 @@ func short(text string) (value any, ok bool) {
 		case c == '.':
 			dots++
 		case isLetter(c):
-			if !strings.ContainsRune("abcdefoxABCDEFOX", rune(c)) {
-				others++ // than digits of some base, or what makes one
+			if strings.IndexByte(inNumbers, c) < 0 {
+				others++
 			}
 		case c != '-':
 			return nil, false

@@ -17,7 +17,7 @@ import (
 func plain() []string {
 	return []string{
 		"a: b", "a: b\nc: d\n", "b: 1\na: 2", "a:\n  b: c\nd: e", "a:\n  b:\n    c:\n      d: 1\n  e: 2\nf: 3", "a:\nb:", "a:\n  b:\nc: 1",
-		"a: true\nb: false\nc: 0\nd: 12\ne: 007\nf: 1.5\ng: 1e3\nh: 0x1F\ni: 1.2.3\nj: 100m\nk: 64Mi\nl: 2020-01-01\nm: 999999999999999\no: 1.\nq: 0b11\nr: 0o17\nt: 12e03\nu: 1.5e3.2\nv: 1-2",
+		"a: true\nb: false\nc: 0\nd: 12\ne: 007\nf: 1.5\ng: 1e3\nh: 0x1F\ni: 1.2.3\nj: 100m\nk: 64Mi\nl: 2020-01-01\nm: 999999999999999\no: 1.\nq: 0b11\nqq: 0B11\nqr: 0x1o\nqs: 1f\nqt: 1c2\nqu: 1x2\nqv: 0b1f\nqw: 0O17\nqx: 0X1f\nr: 0o17\nt: 12e03\nu: 1.5e3.2\nv: 1-2",
 		"a: some text\nb: a,b [c] {d}\nc: it's \"so\"\nd: x:y\ne: http://a/b#c\nf: a - b\ng: text   ", "apiVersion: apps/v1\nkind: Deployment", "# c\na: b\n  # d\n\nc: d\n# e",
 		"a: \"\"\nb: \"x\\n\\\"y\\\\ \\t\"\nc: ''\nd: 'it''s'\n\"e f\": 1\n'g': 2\nh: \"a: b # c\"\ni: 'a\\n'\nj: \"<&>\"\nk: \"ä€\"\nl: aä",
 		"a:\n- b\n- c\nd: e", "a:\n  - b\n  - 1\n  - true\n  - \"x\"\nc: d", "a:\n  - b: c\n    d: e\n  - f: g\nh: i", "a:\n- b:\n  - c\n  - d\n- e:\n    f: g\n", "a:\n  -   b: 1\n      c: 2\n", "a:\n- b:\n- c:\n  d: 1",
