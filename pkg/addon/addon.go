@@ -11,7 +11,6 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	node "go.yaml.in/yaml/v3" // keeps the order of keys
-	"sigs.k8s.io/yaml"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/connector"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/safeyaml"
@@ -99,7 +98,7 @@ func parse(parsed Addon, name string, readVersion func(string) (*semver.Version,
 	}
 	if data, found := tree.Read(MetaFile); !found {
 		fail("%s is missing; every add-on needs one", MetaFile)
-	} else if err := yaml.Unmarshal(data, &a.Meta); err != nil {
+	} else if err := readYAML(data, &a.Meta); err != nil {
 		fail("%s: %w", MetaFile, err)
 	} else if missing := a.Meta.missing(); len(missing) > 0 {
 		fail("%s: %s missing; fill in", MetaFile, strings.Join(missing, ", "))
@@ -119,7 +118,7 @@ func parse(parsed Addon, name string, readVersion func(string) (*semver.Version,
 	}
 	if data, found := tree.Read(path.Join(DocsDir, MetaFile)); found && len(strings.TrimSpace(string(data))) > 0 {
 		a.Docs = &DocsMeta{}
-		if err := yaml.Unmarshal(data, a.Docs); err != nil {
+		if err := readYAML(data, a.Docs); err != nil {
 			fail("%s/%s: %w", DocsDir, MetaFile, err)
 		} else if len(a.Docs.Docs) != 1 {
 			fail("%s/%s: docs has %d entries; want exactly one", DocsDir, MetaFile, len(a.Docs.Docs))
@@ -147,14 +146,14 @@ func parsePlan(dir string, tree Tree) (Plan, error) {
 	if !found {
 		return p, fmt.Errorf("%s/%s is missing; every plan needs one", at, MetaFile)
 	}
-	if err := yaml.Unmarshal(data, &p.Meta); err != nil {
+	if err := readYAML(data, &p.Meta); err != nil {
 		return p, fmt.Errorf("%s/%s: %w", at, MetaFile, err)
 	}
 	if missing := p.Meta.missing(); len(missing) > 0 {
 		return p, fmt.Errorf("%s/%s: %s missing; fill in", at, MetaFile, strings.Join(missing, ", "))
 	}
 	if data, found := tree.Read(ValuesFile); found {
-		if err := yaml.Unmarshal(data, &p.Values); err != nil {
+		if err := readYAML(data, &p.Values); err != nil {
 			return p, fmt.Errorf("%s/%s: %w", at, ValuesFile, err)
 		}
 	}

@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 )
 
 // SumsFile lists the SHA-256 digests of everything else that is distributed.
@@ -76,7 +74,7 @@ type chartMeta struct {
 func (a *Addon) distEntry(chart []byte) (IndexEntry, error) {
 	var meta chartMeta
 	data, _ := a.Chart.Read("Chart.yaml")
-	if err := yaml.Unmarshal(data, &meta); err != nil || meta.Name == "" || meta.Version == "" {
+	if err := readYAML(data, &meta); err != nil || meta.Name == "" || meta.Version == "" {
 		return IndexEntry{}, fmt.Errorf("%s/%s/Chart.yaml names no chart and version; fill in name and version", ChartDir, a.ChartName)
 	}
 	if strings.ContainsAny(meta.Name+meta.Version, `/\`) {

@@ -6,6 +6,9 @@ import (
 	"path"
 	"strings"
 
+	"sigs.k8s.io/yaml"
+
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/jsonvalue"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/plainyaml"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/safeyaml"
 )
@@ -24,6 +27,18 @@ func CheckYAML(data []byte) error {
 		return nil // no alias, no key twice
 	}
 	return safeyaml.Check(data)
+}
+
+// readYAML reads a file that CheckYAML has nothing against, into what is empty.
+func readYAML[T any](data []byte, into *T) error {
+	if object, plain := plainyaml.Parse(string(data)); plain {
+		var filled T
+		if jsonvalue.Fill(object, &filled) {
+			*into = filled
+			return nil
+		}
+	}
+	return yaml.Unmarshal(data, into)
 }
 
 // IsYAML says whether the broker or Helm reads a file of an add-on as YAML before any template is rendered.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -178,16 +179,10 @@ var errUnloaded = errors.New("not loaded")
 
 func newPlan(c *addonContext, dir string) *planContext {
 	p := &planContext{addonContext: c, dir: dir, meta: c.document(path.Join(dir, addon.MetaFile))}
-	if addon.CheckYAML(p.meta.data) == nil {
-		_ = yaml.Unmarshal(p.meta.data, &p.parsed)
-	}
 	if data, found := c.tree.Read(path.Join(dir, addon.CreateSchema)); found {
 		p.schema = data
 	}
-	p.values = map[string]any{}
-	if data, found := c.tree.Read(path.Join(dir, addon.ValuesFile)); found && (addon.CheckYAML(data) != nil || yaml.Unmarshal(data, &p.values) != nil) {
-		p.values = nil
-	}
+	p.read()
 	p.form = sync.OnceValues(func() (*form.Schema, error) {
 		if p.schema == nil {
 			return nil, errUnloaded
@@ -199,6 +194,28 @@ func newPlan(c *addonContext, dir string) *planContext {
 	p.objects = sync.OnceValue(func() []Manifest { return distinct(p.render()) })
 	p.bindings = sync.OnceValue(func() []binding { return bindAll(p) })
 	return p
+}
+
+// read reads meta.yaml and values.yaml as far as they can be read.
+func (p *planContext) read() {
+	data, found := p.tree.Read(p.file(addon.ValuesFile))
+	if !found {
+		p.values = map[string]any{}
+	}
+	if loaded := p.addonContext.parsed; loaded != nil {
+		i := slices.IndexFunc(loaded.Plans, func(plan addon.Plan) bool { return plan.Dir == path.Base(p.dir) })
+		p.parsed = loaded.Plans[i].Meta
+		if found {
+			p.values = loaded.Plans[i].Values
+		}
+		return
+	}
+	if addon.CheckYAML(p.meta.data) == nil {
+		_ = yaml.Unmarshal(p.meta.data, &p.parsed)
+	}
+	if found && (addon.CheckYAML(data) != nil || yaml.Unmarshal(data, &p.values) != nil) {
+		p.values = nil
+	}
 }
 
 type parsedForm struct {
@@ -219,11 +236,11 @@ func (c *addonContext) document(name string) *document {
 	d, known := c.files[name]
 	if !known {
 		data, found := c.tree.Read(name)
-		parsed := c.parsedFiles
-		if strings.HasPrefix(name, c.chartFile(addon.ChartsDir)+"/") {
-			parsed = &c.options.shared.parsed // many charts have the same library
+		parse := func(data []byte) *parsedYAML { return c.parsedFiles.of(data, parseYAML) }
+		if strings.HasPrefix(name, c.chartFile(addon.ChartsDir)+"/") { // many charts have the same library
+			parse = func(data []byte) *parsedYAML { return c.options.shared.parsed.of(data, parseYAML) }
 		}
-		d = &document{name: name, data: data, found: found, parsedYAML: parsed.of(data, parseYAML)}
+		d = documentBy(parse, name, data, found)
 		if c.files == nil {
 			c.files = map[string]*document{}
 		}

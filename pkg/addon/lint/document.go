@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/internal/plainyaml"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/safeyaml"
 )
 
@@ -21,7 +23,9 @@ type document struct {
 	name  string
 	data  []byte
 	found bool
-	*parsedYAML
+	// What it says is read once: without lines where texts are all that is asked for.
+	read  func() *parsedYAML
+	plain func() map[string]any // nil where that cannot be had
 }
 
 // parsedYAML is what the content of a YAML file says. Nobody changes it.
@@ -32,12 +36,39 @@ type parsedYAML struct {
 }
 
 func newDocument(name string, data []byte, found bool) *document {
-	d := &document{name: name, data: data, found: found, parsedYAML: &parsedYAML{}}
-	if found {
-		d.parsedYAML = parseYAML(data)
-	}
-	return d
+	return documentBy(parseYAML, name, data, found)
 }
+
+func documentBy(parse func([]byte) *parsedYAML, name string, data []byte, found bool) *document {
+	return &document{
+		name: name, data: data, found: found,
+		read: sync.OnceValue(func() *parsedYAML {
+			if !found {
+				return &parsedYAML{}
+			}
+			return parse(data)
+		}),
+		plain: sync.OnceValue(func() map[string]any {
+			if !found || len(data) > maxDocument {
+				return nil
+			}
+			object, plain := plainyaml.Parse(string(data))
+			if !plain {
+				return nil
+			}
+			return object
+		}),
+	}
+}
+
+// documentOf is a part of another document.
+func documentOf(root *yaml.Node) *document {
+	return &document{read: func() *parsedYAML { return &parsedYAML{root: root} }, plain: func() map[string]any { return nil }}
+}
+
+func (d *document) root() *yaml.Node   { return d.read().root }
+func (d *document) err() error         { return d.read().err }
+func (d *document) same() []*yaml.Node { return d.read().same }
 
 func parseYAML(data []byte) *parsedYAML {
 	p := &parsedYAML{}
@@ -77,7 +108,7 @@ func (p *parsedYAML) duplicates(node *yaml.Node) {
 // twice are the keys that occur twice, as problems.
 func (d *document) twice() []problem {
 	var problems []problem
-	for _, key := range d.same {
+	for _, key := range d.same() {
 		problems = append(problems, problem{path: d.name, line: key.Line, message: fmt.Sprintf("the key %q occurs twice", key.Value)})
 	}
 	return problems
@@ -133,7 +164,7 @@ func named(node *yaml.Node) *yaml.Node {
 
 // at is the node at path (keys, and numbers for items of lists), nil where there is none.
 func (d *document) at(path ...string) *yaml.Node {
-	node := d.root
+	node := d.root()
 	for _, key := range path {
 		var next *yaml.Node
 		if i, err := strconv.Atoi(key); err == nil && node != nil && node.Kind == yaml.SequenceNode && i >= 0 && i < len(node.Content) {
@@ -164,15 +195,32 @@ func (d *document) line(path ...string) int {
 
 // text is the scalar at path, empty where there is none or null.
 func (d *document) text(path ...string) string {
+	if text, sure := textIn(d.plain(), path); sure {
+		return text
+	}
 	if node := d.at(path...); node != nil && node.Kind == yaml.ScalarNode && node.Tag != "!!null" {
 		return node.Value
 	}
 	return ""
 }
 
+// textIn is text, for what is read without lines. sure is false where the text is not known from that, as of numbers.
+func textIn(object map[string]any, path []string) (text string, sure bool) {
+	for i, key := range path {
+		value, found := object[key]
+		if below, ok := value.(map[string]any); ok && i < len(path)-1 {
+			object = below
+			continue
+		}
+		text, sure = value.(string)
+		return text, object != nil && (sure && i == len(path)-1 || !found)
+	}
+	return "", false
+}
+
 // unreadable says why the document cannot be read, at the line that the reader names.
 func (d *document) unreadable() problem {
-	p := problem{path: d.name, message: strings.TrimPrefix(oneLine(d.err), "yaml: ")}
+	p := problem{path: d.name, message: strings.TrimPrefix(oneLine(d.err()), "yaml: ")}
 	if m := lineFirst.FindStringSubmatch(p.message); m != nil {
 		p.line, _ = strconv.Atoi(m[1])
 		p.message = m[2]

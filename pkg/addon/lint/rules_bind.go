@@ -40,8 +40,8 @@ func bindRules() []Rule {
 					switch {
 					case b.err != nil:
 						return []problem{p.bindProblem(b.err)}
-					case b.document.err != nil:
-						return []problem{{path: p.file(addon.BindFile), message: "the result is no YAML: " + oneLine(b.document.err)}}
+					case b.document.err() != nil:
+						return []problem{{path: p.file(addon.BindFile), message: "the result is no YAML: " + oneLine(b.document.err())}}
 					}
 				}
 				return nil
@@ -151,7 +151,7 @@ func eachBinding(check func(*planContext, binding) []problem) func(*planContext)
 	return func(p *planContext) []problem {
 		var problems []problem
 		for _, b := range p.bindings() {
-			if b.err == nil && b.document.err == nil {
+			if b.err == nil && b.document.err() == nil {
 				problems = append(problems, check(p, b)...)
 			}
 		}
@@ -206,7 +206,7 @@ func misshapenBinding(p *planContext, b binding) []problem {
 	fail := func(text, format string, args ...any) {
 		problems = append(problems, p.inBind(text, format, args...))
 	}
-	if b.document.root == nil {
+	if b.document.root() == nil {
 		fail("", "the result is empty")
 		return problems
 	}
@@ -240,7 +240,7 @@ func misshapenBinding(p *planContext, b binding) []problem {
 }
 
 func misshapenCredential(item *yaml.Node, fail func(text, format string, args ...any)) {
-	d := &document{parsedYAML: &parsedYAML{root: item}}
+	d := documentOf(item)
 	name := d.text("name")
 	if name == "" {
 		fail("credential", "a credential has no name")
@@ -317,13 +317,13 @@ func danglingBinding(p *planContext, b binding) []problem {
 		}
 	}
 	for _, item := range b.credentials() {
-		d := &document{parsedYAML: &parsedYAML{root: item}}
+		d := documentOf(item)
 		check("Secret", d.text("valueFrom", "secretKeyRef", "name"), d.text("valueFrom", "secretKeyRef", "key"), "")
 		check("ConfigMap", d.text("valueFrom", "configMapKeyRef", "name"), d.text("valueFrom", "configMapKeyRef", "key"), "")
 		check("Service", d.text("valueFrom", "serviceRef", "name"), "", d.text("valueFrom", "serviceRef", "jsonpath"))
 	}
 	for _, item := range b.list("credentialFrom") {
-		d := &document{parsedYAML: &parsedYAML{root: item}}
+		d := documentOf(item)
 		check("Secret", d.text("secretRef", "name"), "", "")
 		check("ConfigMap", d.text("configMapRef", "name"), "", "")
 	}

@@ -57,14 +57,14 @@ func chartRules() []Rule {
 			Next:    "correct the file that is named",
 			addon: func(c *addonContext) []problem {
 				_, err := c.chart()
-				if c.parsed != nil && c.document(c.chartFile(chartFile)).err != nil {
+				if c.parsed != nil && c.document(c.chartFile(chartFile)).err() != nil {
 					return nil // another rule says what is wrong with the YAML
 				}
 				if err != nil && !errors.Is(err, errUnloaded) {
 					return []problem{{path: c.chartFile(chartFile), message: err.Error()}}
 				}
 				meta := c.document(c.chartFile(chartFile))
-				if _, err := semver.StrictNewVersion(meta.text("version")); meta.root != nil && err != nil {
+				if _, err := semver.StrictNewVersion(meta.text("version")); meta.root() != nil && err != nil {
 					return []problem{meta.problem([]string{"version"}, "version %q is not one of three numbers", meta.text("version"))}
 				}
 				return nil
@@ -77,7 +77,7 @@ func chartRules() []Rule {
 			Next:    "give both the same name; write apiVersion: v2",
 			addon: func(c *addonContext) []problem {
 				meta := c.document(c.chartFile(chartFile))
-				if meta.root == nil {
+				if meta.root() == nil {
 					return nil
 				}
 				var problems []problem
@@ -97,19 +97,18 @@ func chartRules() []Rule {
 			Next:    "raise the version of one chart",
 			repository: func(r *repository) []problem {
 				var problems []problem
-				type owner struct{ digest, at string }
-				first := map[string]owner{}
+				first := map[string]*addonContext{}
 				for _, c := range r.addons {
 					if c.parsed == nil {
 						continue
 					}
 					meta := c.document(c.chartFile(chartFile))
-					id, digest := meta.text("name")+" "+meta.text("version"), c.parsed.Chart.Hash()
-					if other, taken := first[id]; taken && other.digest != digest {
+					id := meta.text("name") + " " + meta.text("version")
+					if other, taken := first[id]; taken && other.parsed.Chart.Hash() != c.parsed.Chart.Hash() {
 						problems = append(problems, problem{path: path.Join(c.at, c.chartFile(chartFile)), line: meta.line("version"), message: fmt.Sprintf("%s has another chart %s", other.at, id)})
 						continue
 					}
-					first[id] = owner{digest, c.at}
+					first[id] = c
 				}
 				return problems
 			},
@@ -121,7 +120,7 @@ func chartRules() []Rule {
 			Next:    "put it there; a relative link to a chart of the repository is enough",
 			addon: func(c *addonContext) []problem {
 				meta := c.document(c.chartFile(chartFile))
-				if meta.root == nil {
+				if meta.root() == nil {
 					return nil
 				}
 				var problems []problem
@@ -263,7 +262,7 @@ func chartRules() []Rule {
 			Next:    "write $schema: http://json-schema.org/draft-07/schema#",
 			addon: func(c *addonContext) []problem {
 				d := c.document(c.chartFile(schemaFile))
-				if d.root == nil {
+				if d.root() == nil {
 					return nil
 				}
 				if dialect := d.text("$schema"); !knownDialect.MatchString(dialect) {

@@ -25,7 +25,7 @@ func docsRules() []Rule {
 			Next:    "keep one entry, with all sources in it; or remove the file",
 			addon: func(c *addonContext) []problem {
 				d := c.document(name)
-				if !d.found || d.err != nil || len(bytes.TrimSpace(d.data)) == 0 {
+				if !d.found || d.err() != nil || len(bytes.TrimSpace(d.data)) == 0 {
 					return nil
 				}
 				switch node := d.at("docs"); {
@@ -48,7 +48,7 @@ func docsRules() []Rule {
 				d := c.document(name)
 				problems := c.shape(d, schemas.DocsMeta)
 				var meta addon.DocsMeta
-				if len(problems) > 0 || d.root == nil || yaml.Unmarshal(d.data, &meta) != nil {
+				if len(problems) > 0 || d.root() == nil || yaml.Unmarshal(d.data, &meta) != nil {
 					return problems
 				}
 				for i, docs := range meta.Docs {

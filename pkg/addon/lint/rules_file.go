@@ -37,9 +37,9 @@ func fileRules() []Rule {
 					switch {
 					case !utf8.Valid(f.Data):
 						problems = append(problems, problem{path: f.Path, message: "is not UTF-8"})
-					case d.err != nil:
+					case d.err() != nil:
 						problems = append(problems, d.unreadable())
-					case len(d.same) > 0:
+					case len(d.same()) > 0:
 						problems = append(problems, d.twice()...)
 					default:
 						if err := addon.CheckYAML(f.Data); err != nil {

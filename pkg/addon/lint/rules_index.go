@@ -55,7 +55,7 @@ func indexRules() []Rule {
 					}
 					d := newDocument(index.file, data, true)
 					entries := d.at("entries")
-					if d.err != nil {
+					if d.err() != nil {
 						problems = append(problems, d.unreadable())
 						continue
 					}

@@ -82,7 +82,7 @@ func metaRules() []Rule {
 			Next:    "add tags",
 			addon: func(c *addonContext) []problem {
 				node := c.meta.at("tags")
-				if c.meta.root != nil && (node == nil || node.Kind == yaml.ScalarNode && strings.Trim(node.Value, ", ") == "") {
+				if c.meta.root() != nil && (node == nil || node.Kind == yaml.ScalarNode && strings.Trim(node.Value, ", ") == "") {
 					return []problem{c.meta.problem([]string{"tags"}, "no tags")}
 				}
 				return nil
@@ -367,7 +367,7 @@ func samePlanIDs(r *repository) []problem {
 // missing says which of the texts that every meta.yaml needs are missing.
 func missing(d *document, readErr error, more ...string) []problem {
 	switch {
-	case readErr != nil || d.err != nil:
+	case readErr != nil || d.err() != nil:
 		return nil
 	case !d.found:
 		return []problem{{path: d.name, message: "the file is missing"}}

@@ -101,7 +101,7 @@ func planRules() []Rule {
 			Effect:  "the broker does not load the add-on",
 			Next:    "write key: value",
 			plan: func(p *planContext) []problem {
-				if d := p.document(p.file(addon.ValuesFile)); p.values == nil && d.err == nil {
+				if d := p.document(p.file(addon.ValuesFile)); p.values == nil && d.err() == nil {
 					return []problem{{path: d.name, line: d.line(), message: "the file holds no map"}}
 				}
 				return nil

@@ -38,7 +38,7 @@ func styleRules() []Rule {
 				var problems []problem
 				for _, file := range files {
 					d := c.document(c.chartFile(file))
-					for _, v := range valuesOf(d.root) {
+					for _, v := range valuesOf(d.root()) {
 						if v.comment == "" {
 							problems = append(problems, problem{path: d.name, line: v.line, message: fmt.Sprintf("%s has no comment", v.name)})
 						}
@@ -126,7 +126,7 @@ func flow(node *yaml.Node) string {
 // valueRows are the rows of a table of values.
 func valueRows(values []byte) []string {
 	rows := []string{"| value | default | what for |", "| --- | --- | --- |"}
-	for _, v := range valuesOf(newDocument(addon.ValuesFile, values, true).root) {
+	for _, v := range valuesOf(newDocument(addon.ValuesFile, values, true).root()) {
 		rows = append(rows, fmt.Sprintf("| `%s` | `%s` | %s |", v.name, cell(v.initial), cell(v.comment)))
 	}
 	return rows
@@ -134,7 +134,7 @@ func valueRows(values []byte) []string {
 
 // untidy finds what differs from the layout that all files have.
 func untidy(d *document) []problem {
-	if d.root == nil {
+	if d.root() == nil {
 		return nil
 	}
 	var problems []problem
@@ -158,7 +158,7 @@ func untidy(d *document) []problem {
 			}
 		}
 	}
-	walk(d.root)
+	walk(d.root())
 	lines := bytes.Split(d.data, []byte("\n"))
 	for i, line := range lines {
 		switch {

@@ -50,7 +50,7 @@ func xrefRules() []Rule {
 					return nil
 				}
 				var problems []problem
-				for _, l := range leaves(d.root, nil) {
+				for _, l := range leaves(d.root(), nil) {
 					if !x.knows(l.path) && !x.reads(l.path) && !p.refused() {
 						problems = append(problems, problem{path: d.name, line: l.line, message: fmt.Sprintf("the chart does not know %s%s", l.name(), x.nearest(l.path))})
 					}

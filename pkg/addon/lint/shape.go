@@ -18,7 +18,7 @@ import (
 // wrong kind, which keep the broker from loading the add-on where it cannot convert them; what is below the keys in except
 // has rules of its own.
 func (c *addonContext) shape(d *document, schema string, except ...string) []problem {
-	if d.root == nil {
+	if d.root() == nil {
 		return nil
 	}
 	asJSON, err := yaml.YAMLToJSON(d.data)

@@ -22,8 +22,8 @@ type chartMeta struct {
 }
 
 func (c *addonContext) chartMeta(dir string) (meta chartMeta) {
-	if d := c.document(c.chartFile(path.Join(dir, chartFile))); d.root != nil {
-		_ = d.root.Decode(&meta) // another rule says what is wrong
+	if d := c.document(c.chartFile(path.Join(dir, chartFile))); d.root() != nil {
+		_ = d.root().Decode(&meta) // another rule says what is wrong
 	}
 	return meta
 }

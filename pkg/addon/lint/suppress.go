@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"path"
@@ -64,9 +65,12 @@ var (
 	exception   = regexp.MustCompile(`^\s+([A-Za-z0-9]+(?:\s*,\s*[A-Za-z0-9]+)*)\s*(?::\s*(.*?))?\s*(?:-->|\*/\s*-?\}\})?\s*$`)
 )
 
+// mayHold says whether suppressions may stand in a file: most have none.
+func mayHold(data []byte) bool { return bytes.Contains(data, []byte("addonctl:ignore")) }
+
 // suppressions are those that stand in a file.
 func suppressions(name string, data []byte) []*Suppression {
-	if !utf8.Valid(data) || !strings.Contains(string(data), "addonctl:ignore") {
+	if !mayHold(data) || !utf8.Valid(data) {
 		return nil
 	}
 	var out []*Suppression
@@ -137,6 +141,9 @@ func (r *runner) suppress(target Target, subjects []*addonContext) {
 	files := map[string]bool{}
 	for _, c := range subjects {
 		for _, f := range c.tree.Files() {
+			if !mayHold(f.Data) {
+				continue
+			}
 			name := filepath.ToSlash(filepath.Join(c.at, c.located(f.Path)))
 			if !files[name] {
 				files[name] = true

@@ -216,7 +216,7 @@ func (c *addonContext) unread() []problem {
 		parameters = definition.Parameters
 	}
 	var open []leaf
-	for _, l := range leaves(d.root, nil) {
+	for _, l := range leaves(d.root(), nil) {
 		if _, isParameter := parameters[l.path[0]]; isParameter {
 			continue
 		}

@@ -41,7 +41,7 @@ func Rules() []Rule {
 		},
 		{
 			Package: "pkg/addon",
-			Ours:    []string{"pkg/connector", "pkg/mapping", "pkg/internal/plainyaml", "pkg/internal/safeyaml", "schemas"},
+			Ours:    []string{"pkg/connector", "pkg/mapping", "pkg/internal/jsonvalue", "pkg/internal/plainyaml", "pkg/internal/safeyaml", "schemas"},
 			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/Masterminds/semver/v3", "github.com/klauspost/compress"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},
@@ -54,7 +54,7 @@ func Rules() []Rule {
 		{Package: "pkg/addon/addontest", Ours: []string{"pkg/addon", "pkg/addon/lint/examples"}, Others: []string{"github.com/stretchr/testify", "github.com/rogpeppe/go-internal"}},
 		{
 			Package: "pkg/addon/lint",
-			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/catalog", "pkg/connector", "pkg/event", "pkg/mapping", "pkg/sandbox/sample", "pkg/internal/jsonref", "pkg/internal/jsonschema", "pkg/internal/jsonvalue", "pkg/internal/safeyaml", "schemas", "schemas/asyncapi"},
+			Ours:    []string{"pkg/addon", "pkg/addon/form", "pkg/catalog", "pkg/connector", "pkg/event", "pkg/mapping", "pkg/sandbox/sample", "pkg/internal/jsonref", "pkg/internal/jsonschema", "pkg/internal/jsonvalue", "pkg/internal/plainyaml", "pkg/internal/safeyaml", "schemas", "schemas/asyncapi"},
 			Others:  []string{"sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/xeipuuv/gojsonschema", "github.com/google/uuid", "github.com/Masterminds/semver/v3"},
 			Never:   []string{"pkg/registration/...", "pkg/gateway/...", clientGo, helm},
 		},

@@ -105,6 +105,9 @@ func (p *parser) value(rest string, indent, depth int) (value any, ok bool) {
 		return nil, true
 	case "|", "|-":
 		return p.literal(indent, rest == "|")
+	case ">", ">-":
+		text, ok := p.literal(indent, rest == ">")
+		return fold(text), ok && isParagraph(text)
 	}
 	if value, ok = scalar(rest); !ok {
 		return nil, false
@@ -189,6 +192,23 @@ func (p *parser) literal(indent int, clip bool) (text string, ok bool) {
 	}
 	p.advance()
 	return b.String(), p.ended || p.indent <= indent
+}
+
+// isParagraph says whether a text is lines without empty ones and without blanks at their ends, which are what makes folding
+// hard.
+func isParagraph(text string) bool {
+	text = strings.TrimSuffix(text, "\n")
+	return !strings.Contains(text, "\n\n") && !strings.Contains(text, "\n ") && !strings.Contains(text, " \n") && !strings.HasSuffix(text, " ")
+}
+
+// fold makes one line of a paragraph.
+func fold(text string) string {
+	lines, end := strings.CutSuffix(text, "\n")
+	lines = strings.ReplaceAll(lines, "\n", " ")
+	if end {
+		lines += "\n"
+	}
+	return lines
 }
 
 // keyOf splits a line that begins with a key.
@@ -412,8 +432,18 @@ func inBracket(text string, depth int) (value any, rest string, ok bool) {
 	if end <= 0 {
 		return nil, "", false
 	}
-	value, ok = short(text[:end])
-	return value, text[end:], ok
+	word, rest := text[:end], text[end:]
+	if isAddress(word) {
+		return word, rest, true
+	}
+	value, ok = short(word)
+	return value, rest, ok
+}
+
+// isAddress says whether a text without blanks is an address on the web, which no reader takes for anything else.
+func isAddress(text string) bool {
+	way, found := strings.CutPrefix(text, "https://")
+	return found && isWord(way)
 }
 
 // quoted reads a text in quotes, and returns what comes after it.

@@ -23,14 +23,14 @@ func plain() []string {
 		"a:\n- b\n- c\nd: e", "a:\n  - b\n  - 1\n  - true\n  - \"x\"\nc: d", "a:\n  - b: c\n    d: e\n  - f: g\nh: i", "a:\n- b:\n  - c\n  - d\n- e:\n    f: g\n", "a:\n  -   b: 1\n      c: 2\n", "a:\n- b:\n- c:\n  d: 1",
 		"a: {}\nb: []\nc: [x, z, 1]\nd: {e: f, g: [h, {i: j}], k: \"l, m\"}\nm: [ALL]\no: {\"p\": 'q'}\nr: [ a , b ]\ns: { t: u }\nv: [[a], []]\nw: [1.5, true]", "a: [\"b\",\"c\",[],{}]\nd: {\"e\":\"f\",\"g\":{\"h\":1,\"i\":[true,false]},j: k}\nl: [b,c]\nm: [1,2]",
 		"a: |\n  x\n  y\nb: c", "a: |-\n  x\n\n  y\n\nb: c", "a: |\n  x\n\n\n", "a: |\n  x", "a: |-\n  x\n    y\n   z\n", "a:\n  b: |\n    x: [\n    # no comment\n  c: d", "a: |\n  x\n    \n  y\n", "a: |\n  x\n \n  y\n", "a: |\n  x\n   ", "a: |\n  x  \n  y: \"z\"\\n\n",
-		"a:\n  b: c\n  \n  d: e", "a.b/c-d_e: f", "_a: b\n/c: d", "a: /b/c\nd: b c/d", "a:   b\nc:\n\n    d: e",
+		"a:\n  b: c\n  \n  d: e", "a: >-\n  x\n  y: z\nb: >\n  c # d\n  - e\n\nf: g", "a: >\n  x\n  y", "a: >\n  x\n  y\n\n\n", "a: >-\n  x", "a: [https://b.c/d-e, https://f]", "a.b/c-d_e: f", "_a: b\n/c: d", "a: /b/c\nd: b c/d", "a:   b\nc:\n\n    d: e",
 	}
 }
 
 // others are left to a reader of all of YAML.
 func others() []string {
 	return []string{
-		"", "a", "- a", "1: 2", "yes: a", "a: yes", "a: Off", "a: y", "a: ~", "a: null", "a: .5", "a: -1", "a: +1", "a: b: c", "a: b #c", "a: b\n  c", "a: &b c", "a: *b", "a: !!str 1", "? a", "a: >\n  b", "a: |2\n    b", "a: |+\n  b", "a: |\n\n  b", "a: |\nb: c",
+		"", "a", "- a", "1: 2", "yes: a", "a: yes", "a: Off", "a: y", "a: ~", "a: null", "a: .5", "a: -1", "a: +1", "a: b: c", "a: b #c", "a: b\n  c", "a: &b c", "a: *b", "a: !!str 1", "? a", "a: >\n  b\n\n  c", "a: >\n  b\n   c", "a: >-\n  b \n  c", "a: >+\n  b", "a: >2\n    b", "a: >\nb: c", "a: [https://]", "a: [https://b:1/c]", "a: [https://b?c]", "a: |2\n    b", "a: |+\n  b", "a: |\n\n  b", "a: |\nb: c",
 		"a: 1\na: 2", "a:\n  b: 1\n c: 2", "a:\n\tb: 1", "a: \"b\n  c\"", "a: \"\\x41\"", "a: \"\\u0041\"", "a: [b\n]", "a: {b}", "a: {b:c}", "a: [b, ]", "a: [b,]", "a: [,]", "a: [b", "a: {", "a: [", "a: {b", "a: {b: ", "a: 1234567890123456", "a: 9999999999999999999", "a: {b: }", "a: [b: c]", "a: \"b\" c", "a: 'b", "--- a", "a: b\n--- c", "...", "a: @b", "a: `b`", "a: %b", "<<: a", "a:b", "a: b:", " a: b",
 		"a: \x01", "a: \u0085", "a: \ufeff", "a: \xff", "a: \"b\"\t", "a: b\r\nc: d", "a: - b", "a:\n  - - b", "a:\n  -\n    b: c", "a:\n- b\n  c", "a: {b: 1, b: 2}", "a:\n  b", "a:\n  b: c\n d: e", "a: []]", "a: [1:2]", "=: a", "a: [a b]", "a: 1:30", "a: ä", `a: "\/"`, "a: 0x1G:",
 	}
