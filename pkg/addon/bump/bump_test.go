@@ -37,7 +37,7 @@ func TestEverythingThatNamesTheVersionFollows(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, &bump.Result{
 		Key: addontest.Key, From: "0.1.0", To: "0.2.0", Addon: "addons/demo-connector-0.2.0",
-		Changed: []string{"addons/demo-connector-0.2.0/meta.yaml", chart, "CHANGELOG.md", "addons/index.yaml", "index.yaml"},
+		Changed:  []string{"addons/demo-connector-0.2.0/meta.yaml", chart, "CHANGELOG.md", "addons/index.yaml", "index.yaml"},
 		Mentions: []bump.Mention{},
 	}, result)
 

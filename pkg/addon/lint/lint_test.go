@@ -507,3 +507,38 @@ func TestAnUnknownKeyIsFoundAtItsLineAndCompared(t *testing.T) {
 	assert.Equal(t, 4, findings[0].Line)
 	assert.Equal(t, `the key "descripton" is not known; did you mean "description"?`, findings[0].Message)
 }
+
+// What a Job, or anything else that is no pod of the release's own, may make in the cluster need not be rendered; nor what is optional.
+func TestWhatIsMadeInTheClusterIsNotMissed(t *testing.T) {
+	t.Parallel()
+	const before = "          image: {{ .Values.image }}\n"
+	variable := func(reference string) string {
+		return before + "          env:\n            - {name: KEY, valueFrom: {secretKeyRef: {name: \"{{ .Release.Name }}-made\", key: key" + reference + "}}}\n" +
+			"            - {name: SYSTEM, valueFrom: {configMapKeyRef: {name: \"{{ .Release.Name }}-config\", key: system_url}}}\n"
+	}
+	const certificate = "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: \"{{ .Release.Name }}\"}\nspec: {secretName: \"{{ .Release.Name }}-made\"}\n"
+	for name, test := range map[string]struct {
+		reference, more string
+		want            []string
+	}{
+		"nobody makes it": {"", "", []string{"CHT025"}},
+		"it is optional":  {", optional: true", "", nil},
+		"something may":   {"", certificate, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			repo := addontest.Repository(t)
+			const library = "charts/common/templates/_all.tpl"
+			data, err := os.ReadFile(filepath.Join(repo.Dir(), library))
+			require.NoError(t, err)
+			require.Contains(t, string(data), before)
+			addontest.Write(t, repo.Dir(), library, strings.Replace(string(data), before, variable(test.reference), 1))
+			addontest.Write(t, repo.Dir(), "charts/demo-connector/templates/more.yaml", test.more)
+			var rules []string
+			for _, f := range run(t, repo).Findings {
+				rules = append(rules, f.Rule)
+			}
+			assert.Equal(t, test.want, rules)
+		})
+	}
+}

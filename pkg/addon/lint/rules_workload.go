@@ -1,8 +1,11 @@
 package lint
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +24,7 @@ func workloadRules() []Rule {
 		{
 			ID: "CHT025", Severity: Warning, Suite: SuiteChart,
 			Summary: "an object that another one names by the release's name is rendered, too",
-			Effect:  "an Ingress or APIRule answers 503, an autoscaler scales nothing, a binding binds nobody, pods are not made",
+			Effect:  "an Ingress or APIRule answers 503, an autoscaler scales nothing, a binding binds nobody, pods are not made or wait for ever",
 			Next:    "make both names with one template, under one condition",
 			plan:    eachWorkload(dangling),
 		},
@@ -148,16 +151,102 @@ func dangling(w *workload, r rendering) []string {
 			names = append(names, [2]string{"Service", b.Service.Name}, [2]string{"Service", b.ServiceName})
 		}
 	}
+	return append(danglingNames(names, r), danglingGifts(w, r)...)
+}
+
+// danglingGifts are the Secrets, ConfigMaps, claims and keys that pods are given and that are not there. What something else than pods
+// names too (a Job or a role before the release, an ExternalSecret, a Certificate) may be made in the cluster.
+func danglingGifts(w *workload, r rendering) []string {
+	var out []string
+	for kind, one := range w.gifts() {
+		name := cmp.Or(one.Name, one.SecretName, one.ClaimName)
+		if one.Optional || !strings.Contains(name, r.release[:min(uniquePart, len(r.release))]) {
+			continue
+		}
+		i := slices.IndexFunc(r.manifests, func(m Manifest) bool { return m.Kind == kind && m.Name == name })
+		switch {
+		case i < 0:
+			if !slices.ContainsFunc(r.manifests, func(m Manifest) bool { return mayMake(m, w, name) }) {
+				out = append(out, danglingNames([][2]string{{kind, name}}, r)...)
+			}
+		case one.Key != "":
+			if o, err := decode[keyed](r.manifests[i]); err == nil && o.Data[one.Key] == nil && o.StringData[one.Key] == nil && o.BinaryData[one.Key] == nil {
+				out = append(out, fmt.Sprintf("names the key %s of the %s %s, which has none of that name", one.Key, kind, shownName(name, r)))
+			}
+		}
+	}
+	return out
+}
+
+// mayMake says whether an object may be what makes another one of that name: it names it, and is no pods but those of a Job.
+func mayMake(m Manifest, w *workload, name string) bool {
+	if m.Kind == w.Kind && m.Name == w.Metadata.Name || m.seen.workload.pods() != nil && m.Kind != "Job" {
+		return false
+	}
+	return bytes.Contains(m.Content, []byte(name))
+}
+
+// shownName is a name without what differs from release to release.
+func shownName(name string, r rendering) string {
+	if rest, found := strings.CutPrefix(name, r.release); found {
+		return "<release>" + rest
+	}
+	return name
+}
+
+// gifts are what the pods of a workload are given, by the kind of the object.
+func (w *workload) gifts() iter.Seq2[string, given] {
+	return func(yield func(string, given) bool) {
+		pods := w.pods()
+		if pods == nil {
+			return
+		}
+		each := func(s source) bool {
+			for _, from := range []struct {
+				kind string
+				one  *given
+			}{
+				{"Secret", s.Secret}, {"ConfigMap", s.ConfigMap}, {"PersistentVolumeClaim", s.Claim}, {"Secret", s.SecretRef},
+				{"ConfigMap", s.ConfigMapRef}, {"Secret", s.SecretKey}, {"ConfigMap", s.ConfigMapKey},
+			} {
+				if from.one != nil && !yield(from.kind, *from.one) {
+					return false
+				}
+			}
+			return true
+		}
+		for _, one := range pods.Spec.ImagePullSecrets {
+			if !yield("Secret", one) {
+				return
+			}
+		}
+		sources := []source{}
+		for _, v := range pods.Spec.Volumes {
+			sources = append(append(sources, v.source), v.Projected.Sources...)
+		}
+		for _, c := range pods.containers() {
+			sources = append(sources, c.EnvFrom...)
+			for _, e := range c.Env {
+				sources = append(sources, e.ValueFrom)
+			}
+		}
+		for _, s := range sources {
+			if !each(s) {
+				return
+			}
+		}
+	}
+}
+
+// danglingNames are those of kinds and names that are of the release and not rendered.
+func danglingNames(names [][2]string, r rendering) []string {
 	unique := r.release[:min(uniquePart, len(r.release))]
 	var out []string
 	for _, name := range names {
 		if !strings.Contains(name[1], unique) || slices.ContainsFunc(r.manifests, func(m Manifest) bool { return m.Kind == name[0] && m.Name == name[1] }) {
 			continue
 		}
-		shown := name[1]
-		if rest, found := strings.CutPrefix(shown, r.release); found {
-			shown = "<release>" + rest
-		}
+		shown := shownName(name[1], r)
 		out = append(out, fmt.Sprintf("names the %s %s, which is not rendered", name[0], shown))
 	}
 	return out

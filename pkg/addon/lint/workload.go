@@ -53,15 +53,46 @@ type podSpec struct {
 		PodAntiAffinity map[string]json.RawMessage `json:"podAntiAffinity"`
 	} `json:"affinity"`
 	TopologySpreadConstraints []json.RawMessage `json:"topologySpreadConstraints"`
+	Volumes                   []volume          `json:"volumes"`
+	ImagePullSecrets          []given           `json:"imagePullSecrets"`
+}
+
+// given names an object that a pod is given, and a key in it or all of it.
+type given struct {
+	Name       string `json:"name"`
+	SecretName string `json:"secretName"` // of a volume
+	ClaimName  string `json:"claimName"`  // of a volume
+	Key        string `json:"key"`
+	Optional   bool   `json:"optional"`
+}
+
+// source is where a volume or a variable is from.
+type source struct {
+	Secret       *given `json:"secret"`
+	ConfigMap    *given `json:"configMap"`
+	Claim        *given `json:"persistentVolumeClaim"`
+	SecretRef    *given `json:"secretRef"`
+	ConfigMapRef *given `json:"configMapRef"`
+	SecretKey    *given `json:"secretKeyRef"`
+	ConfigMapKey *given `json:"configMapKeyRef"`
+}
+
+type volume struct {
+	source    `json:",inline"`
+	Projected struct {
+		Sources []source `json:"sources"`
+	} `json:"projected"`
 }
 
 type container struct {
 	Name  string `json:"name"`
 	Image string `json:"image"`
 	Env   []struct {
-		Name  string `json:"name"`
-		Value string `json:"value"`
+		Name      string `json:"name"`
+		Value     string `json:"value"`
+		ValueFrom source `json:"valueFrom"`
 	} `json:"env"`
+	EnvFrom   []source        `json:"envFrom"`
 	Ports     []containerPort `json:"ports"`
 	Resources struct {
 		Requests map[string]any `json:"requests"`
