@@ -3,6 +3,7 @@ package lint
 import (
 	"bytes"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/kyma-connectors/kyma-connectors/pkg/addon"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/plainyaml"
 	"github.com/kyma-connectors/kyma-connectors/pkg/internal/safeyaml"
 )
@@ -69,6 +71,24 @@ func documentOf(root *yaml.Node) *document {
 func (d *document) root() *yaml.Node   { return d.read().root }
 func (d *document) err() error         { return d.read().err }
 func (d *document) same() []*yaml.Node { return d.read().same }
+
+// second is the line where a second document with content begins, in a file of which the broker and Helm read the first; else 0.
+func (d *document) second() int {
+	switch path.Base(d.name) {
+	case addon.MetaFile, addon.ValuesFile, chartFile:
+	default:
+		return 0
+	}
+	if !bytes.Contains(d.data, []byte("\n---")) {
+		return 0
+	}
+	var first, second yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(d.data))
+	if decoder.Decode(&first) != nil || decoder.Decode(&second) != nil || len(second.Content) == 0 || second.Content[0].Tag == "!!null" {
+		return 0
+	}
+	return second.Content[0].Line
+}
 
 func parseYAML(data []byte) *parsedYAML {
 	p := &parsedYAML{}

@@ -24,8 +24,8 @@ func fileRules() []Rule {
 		},
 		{
 			ID: "YML001", Severity: Error, Suite: SuiteLoad,
-			Summary: "YAML files are valid, in UTF-8, no key occurs twice, and aliases stay small",
-			Effect:  "the broker refuses the file, the last of several keys wins without a word, or aliases fill its memory",
+			Summary: "YAML files are valid, in UTF-8, no key occurs twice, aliases stay small, and those of the broker and of Helm hold one document",
+			Effect:  "the broker refuses the file, the last of several keys and the first of several documents win without a word, or aliases fill its memory",
 			Next:    "correct the file",
 			addon: func(c *addonContext) []problem {
 				var problems []problem
@@ -41,6 +41,8 @@ func fileRules() []Rule {
 						problems = append(problems, d.unreadable())
 					case len(d.same()) > 0:
 						problems = append(problems, d.twice()...)
+					case d.second() > 0:
+						problems = append(problems, problem{path: f.Path, line: d.second(), message: "another document begins, which nobody reads"})
 					default:
 						if err := addon.CheckYAML(f.Data); err != nil {
 							problems = append(problems, problem{path: f.Path, message: err.Error()})
