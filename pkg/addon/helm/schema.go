@@ -3,6 +3,7 @@ package helm
 import (
 	"bytes"
 	"errors"
+	"regexp"
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -16,6 +17,7 @@ type schemas struct {
 	mu       sync.Mutex
 	compiled map[string]*jsonschema.Schema // by text; nil where it cannot be compiled
 	size     int
+	patterns sync.Map // regular expressions by text, which many charts have in common
 }
 
 // check does what chartutil.ValidateAgainstSchema does. Where a schema and values do not fit, that one says what
@@ -55,16 +57,17 @@ func (s *schemas) compile(text []byte) *jsonschema.Schema {
 	if s.compiled == nil {
 		s.compiled = map[string]*jsonschema.Schema{}
 	}
-	schema := compileSchema(text)
 	if s.size += len(text); s.size > maxRemembered {
 		s.compiled, s.size = map[string]*jsonschema.Schema{}, len(text)
+		s.patterns.Clear()
 	}
+	schema := s.compileAnew(text)
 	s.compiled[string(text)] = schema
 	return schema
 }
 
-// compileSchema compiles as Helm does; nil where that is not possible.
-func compileSchema(text []byte) *jsonschema.Schema {
+// compileAnew compiles as Helm does; nil where that is not possible.
+func (s *schemas) compileAnew(text []byte) *jsonschema.Schema {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return nil
@@ -72,6 +75,7 @@ func compileSchema(text []byte) *jsonschema.Schema {
 	const location = "file:///values.schema.json"
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(nothing{})
+	compiler.UseRegexpEngine(s.pattern)
 	if compiler.AddResource(location, document) != nil {
 		return nil
 	}
@@ -80,6 +84,19 @@ func compileSchema(text []byte) *jsonschema.Schema {
 		return nil
 	}
 	return schema
+}
+
+// pattern compiles a regular expression, once.
+func (s *schemas) pattern(text string) (jsonschema.Regexp, error) {
+	if known, ok := s.patterns.Load(text); ok {
+		return known.(*regexp.Regexp), nil //nolint:forcetypeassert // there is nothing else
+	}
+	compiled, err := regexp.Compile(text)
+	if err != nil {
+		return nil, err
+	}
+	s.patterns.Store(text, compiled)
+	return compiled, nil
 }
 
 // nothing loads no other document.
