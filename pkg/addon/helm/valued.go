@@ -65,14 +65,13 @@ func (c *Chart) prepare(given map[string]any) (*valued, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.chart = chosen.chart
+	v.chart, v.set = chosen.chart, chosen.set
 	if v.values, err = chosen.merge(values); err != nil {
 		return nil, err
 	}
 	if err := c.schemas.check(v.chart, v.values); err != nil {
 		v.err = fmt.Errorf("%w: %w", ErrValues, err)
 	}
-	v.set = sync.OnceValue(v.prepareSet)
 	return v, nil
 }
 
@@ -118,10 +117,11 @@ func removes(values map[string]any) bool {
 	return false
 }
 
-// chosen is a copy of a chart, with the dependencies that values choose, and its own values.
+// chosen is a copy of a chart, with the dependencies that values choose, its own values and its templates.
 type chosen struct {
 	chart  *chart.Chart
 	values func() (chartutil.Values, error)
+	set    func() *engine.Set
 }
 
 // choose copies the chart, with the dependencies that the values choose. Where they choose none, one copy does for all.
@@ -129,7 +129,8 @@ func (c *Chart) choose(values map[string]any) (*chosen, error) {
 	process := func(values map[string]any) (*chosen, error) {
 		work := clone(c.chart)
 		own := func() (chartutil.Values, error) { return chartutil.CoalesceValues(work, map[string]any{}) }
-		return &chosen{work, sync.OnceValues(own)}, chartutil.ProcessDependenciesWithMerge(work, values)
+		set := func() *engine.Set { return c.prepareSet(work) }
+		return &chosen{work, sync.OnceValues(own), sync.OnceValue(set)}, chartutil.ProcessDependenciesWithMerge(work, values)
 	}
 	if hasChoice(c.chart) {
 		return process(values)
@@ -152,11 +153,11 @@ func hasChoice(c *chart.Chart) bool {
 		slices.ContainsFunc(c.Dependencies(), hasChoice)
 }
 
-// prepareSet returns the chart's templates; nil where Helm has to render them.
-func (v *valued) prepareSet() *engine.Set {
+// prepareSet returns the templates of a copy of the chart; nil where Helm has to render them.
+func (c *Chart) prepareSet(chosen *chart.Chart) *engine.Set {
 	var templates []engine.Template
 	var key strings.Builder // of what the values choose
-	eachChart(v.chart, func(c *chart.Chart) {
+	eachChart(chosen, func(c *chart.Chart) {
 		for _, t := range c.Templates {
 			if t != nil && isTemplate(c, t.Name) {
 				templates = append(templates, engine.Template{Name: path.Join(c.ChartFullPath(), t.Name), Text: string(t.Data)})
@@ -164,7 +165,6 @@ func (v *valued) prepareSet() *engine.Set {
 			}
 		}
 	})
-	c := v.owner
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if set, known := c.sets[key.String()]; known {
