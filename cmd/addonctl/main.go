@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/kyma-connectors/kyma-connectors/pkg/cli/addonctl"
+	_ "github.com/kyma-connectors/kyma-connectors/pkg/cli/collect" // less often than Go does by itself
 )
 
 func main() {

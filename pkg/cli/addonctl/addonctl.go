@@ -3,9 +3,7 @@ package addonctl
 
 import (
 	"context"
-	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -23,20 +21,7 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stream
 }
 
 // Process runs addonctl as this process and returns its exit code.
-func Process() int {
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetGCPercent(collectAt)
-		debug.SetMemoryLimit(softMemory)
-	}
-	return cli.Process(Main)
-}
-
-// collectAt is how much the heap may grow, in percent of what is in use, before the next collection: rendering
-// leaves much garbage and keeps little. softMemory is from when on the process collects rather than grow.
-const (
-	collectAt  = 400
-	softMemory = 160 << 20
-)
+func Process() int { return cli.Process(Main) }
 
 func newRoot(c *Context) *cobra.Command {
 	root := &cobra.Command{
