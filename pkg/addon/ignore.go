@@ -59,18 +59,19 @@ func (rules ignoreRules) ignores(name string, isDir bool) bool {
 	return false
 }
 
-// ignoreChart leaves out what the chart's .helmignore names. As in Helm, the one of the chart itself
+// ignoreChart leaves out what the .helmignore of the chart in the directory at names. As in Helm, the one of the chart itself
 // counts, not those of its dependencies.
-func ignoreChart(chart Tree) (Tree, error) {
-	data, _ := chart.Read(ignoreFile)
+func ignoreChart(tree Tree, at string) (Tree, error) {
+	data, _ := tree.Read(path.Join(at, ignoreFile))
 	rules, err := parseIgnore(data)
 	if err != nil {
 		return Tree{}, err
 	}
-	var kept []File
+	kept := make([]File, 0, len(tree.files))
 	ignoredDirs := map[string]bool{}
-	for _, f := range chart.files {
-		if !rules.ignores(f.Path, false) && !rules.ignoresAbove(f.Path, ignoredDirs) {
+	for _, f := range tree.files {
+		name, inChart := strings.CutPrefix(f.Path, at+"/")
+		if !inChart || !rules.ignores(name, false) && !rules.ignoresAbove(name, ignoredDirs) {
 			kept = append(kept, f)
 		}
 	}

@@ -48,13 +48,16 @@ func (f fileInfo) IsDir() bool  { return f.dir }
 
 func TestIgnoreChartLeavesOutWholeDirectories(t *testing.T) {
 	t.Parallel()
-	chart, err := NewTree([]File{{Path: ".helmignore", Data: []byte("docs/\n")}, {Path: "docs/a/b.md"}, {Path: "docs.md"}, {Path: "templates/docs/c.yaml"}, {Path: "templates/d.yaml"}})
+	tree, err := NewTree([]File{
+		{Path: "chart/x/.helmignore", Data: []byte("docs/\n")}, {Path: "chart/x/docs/a/b.md"}, {Path: "chart/x/docs.md"}, {Path: "chart/x/templates/docs/c.yaml"},
+		{Path: "chart/x/templates/d.yaml"}, {Path: "chart/xy/docs/a.md"}, {Path: "docs/a.md"},
+	})
 	require.NoError(t, err)
-	kept, err := ignoreChart(chart)
+	kept, err := ignoreChart(tree, "chart/x")
 	require.NoError(t, err)
 	var names []string
 	for _, f := range kept.Files() {
 		names = append(names, f.Path)
 	}
-	assert.Equal(t, []string{".helmignore", "docs.md", "templates/d.yaml"}, names)
+	assert.Equal(t, []string{"chart/x/.helmignore", "chart/x/docs.md", "chart/x/templates/d.yaml", "chart/xy/docs/a.md", "docs/a.md"}, names)
 }

@@ -27,23 +27,14 @@ func readAddon(v view, dir string, limits Limits) (Tree, error) {
 // ignoreInCharts applies each chart's .helmignore.
 func ignoreInCharts(tree Tree) (Tree, error) {
 	charts, _ := tree.Entries(ChartDir)
-	var files []File
-	for _, f := range tree.files {
-		if !strings.HasPrefix(f.Path, ChartDir+"/") || strings.Count(f.Path, "/") < 2 {
-			files = append(files, f)
-		}
-	}
 	for _, name := range charts {
 		at := path.Join(ChartDir, name)
-		chart, err := ignoreChart(tree.Sub(at))
-		if err != nil {
+		var err error
+		if tree, err = ignoreChart(tree, at); err != nil {
 			return Tree{}, fmt.Errorf("%s: %w", at, err)
 		}
-		for _, f := range chart.files {
-			files = append(files, File{Path: path.Join(at, f.Path), Data: f.Data, Executable: f.Executable})
-		}
 	}
-	return NewTree(files)
+	return tree, nil
 }
 
 // LoadArchive reads a packed add-on. Its name must be <key>-<version>.tgz.

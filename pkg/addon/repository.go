@@ -90,7 +90,12 @@ func (r *Repository) Walk(enter func(dir string) bool, visit func(name string, r
 // Names lists the add-ons' directories in addons/, sorted. A directory whose name is no
 // <key>-<version> is listed too: it is the caller's to complain about.
 func (r *Repository) Names() ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(r.dir, AddonsDir))
+	v, err := r.view()
+	if err != nil {
+		return nil, err
+	}
+	defer v.root.Close()
+	entries, err := v.list(AddonsDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -99,8 +104,8 @@ func (r *Repository) Names() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-			names = append(names, e.Name())
+		if e.kind.IsDir() && !strings.HasPrefix(e.name, ".") {
+			names = append(names, e.name)
 		}
 	}
 	return names, nil

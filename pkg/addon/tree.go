@@ -32,8 +32,7 @@ type Tree struct{ files []File }
 // be both a file and a directory.
 func NewTree(files []File) (Tree, error) {
 	files = slices.Clone(files)
-	sort.Slice(files, func(i, j int) bool { return files[i].Path < files[j].Path })
-	seen := make(map[string]bool, len(files))
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	for i, f := range files {
 		if !printable(f.Path) {
 			return Tree{}, fmt.Errorf("%q: the name is no UTF-8 text of printable characters; rename the file", f.Path)
@@ -44,16 +43,24 @@ func NewTree(files []File) (Tree, error) {
 		if i > 0 && files[i-1].Path == f.Path {
 			return Tree{}, fmt.Errorf("%s occurs twice; remove one of them", f.Path)
 		}
-		seen[f.Path] = true
 	}
+	t, dirs := Tree{files: files}, map[string]bool{}
 	for _, f := range files {
-		for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
-			if seen[dir] {
+		for dir := path.Dir(f.Path); dir != "." && !dirs[dir]; dir = path.Dir(dir) {
+			if _, isFile := t.Read(dir); isFile {
 				return Tree{}, fmt.Errorf("%s is a file and a directory; remove one of them", dir)
 			}
+			dirs[dir] = true
 		}
 	}
-	return Tree{files: files}, nil
+	return t, nil
+}
+
+// below are the files whose paths begin with a prefix; they lie side by side.
+func (t Tree) below(prefix string) []File {
+	from := sort.Search(len(t.files), func(i int) bool { return t.files[i].Path >= prefix })
+	n := sort.Search(len(t.files)-from, func(i int) bool { return !strings.HasPrefix(t.files[from+i].Path, prefix) })
+	return t.files[from : from+n]
 }
 
 // Files returns all files in the order of their paths. Do not change them.
@@ -100,11 +107,10 @@ func (t Tree) Read(name string) ([]byte, bool) {
 
 // Sub returns the files below dir, with paths relative to it. It is empty where there is no such directory.
 func (t Tree) Sub(dir string) Tree {
-	var files []File
-	for _, f := range t.files {
-		if rest, below := strings.CutPrefix(f.Path, dir+"/"); below {
-			files = append(files, File{Path: rest, Data: f.Data, Executable: f.Executable})
-		}
+	prefix := dir + "/"
+	files := slices.Clone(t.below(prefix))
+	for i := range files {
+		files[i].Path = files[i].Path[len(prefix):]
 	}
 	return Tree{files: files}
 }
@@ -116,12 +122,8 @@ func (t Tree) Entries(dir string) (dirs, files []string) {
 	if dir == "." {
 		prefix = ""
 	}
-	for _, f := range t.files {
-		rest, below := strings.CutPrefix(f.Path, prefix)
-		if !below {
-			continue
-		}
-		name, _, isDir := strings.Cut(rest, "/")
+	for _, f := range t.below(prefix) {
+		name, _, isDir := strings.Cut(f.Path[len(prefix):], "/")
 		if !isDir {
 			files = append(files, name)
 		} else if len(dirs) == 0 || dirs[len(dirs)-1] != name {
