@@ -102,6 +102,7 @@ type run struct {
 	memory *memory
 	lint   bool
 	out    []byte
+	stack  []any // variables of templates and arguments of functions, as long as they run
 	depth  int
 
 	tracer  *tracer // nil where nothing is followed
@@ -117,9 +118,12 @@ func (r *run) execute(b *body, data any) {
 		stop("nested too deeply")
 	}
 	r.deepest = max(r.deepest, r.depth)
-	f := frame{run: r, dot: data, vars: make([]any, b.vars)}
+	begin := len(r.stack)
+	r.stack = append(r.stack, make([]any, b.vars)...)
+	f := frame{run: r, dot: data, vars: r.stack[begin:]}
 	f.vars[0] = data
 	b.run(&f)
+	r.stack = r.stack[:begin]
 	r.depth--
 }
 

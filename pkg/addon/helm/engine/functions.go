@@ -22,7 +22,7 @@ type Engine struct {
 	memory    *memory
 }
 
-// function is one that templates call. It panics where it is not sure.
+// function is one that templates call. It does not keep args. It panics where it is not sure.
 type function func(r *run, args []any) any
 
 // New makes an Engine.
@@ -78,14 +78,19 @@ func (c *compiler) call(name string, nodes []parse.Node, final expression) expre
 	}
 	reads := readingOf(name)
 	return func(fr *frame) any {
-		given := make([]any, len(args))
-		for i, a := range args {
-			given[i] = a(fr)
+		r := fr.run
+		begin := len(r.stack)
+		for _, a := range args {
+			v := a(fr)
+			r.stack = append(r.stack, v)
 		}
-		if t := fr.run.tracer; t != nil {
+		given := r.stack[begin:]
+		if t := r.tracer; t != nil {
 			t.call(reads, given)
 		}
-		return f(fr.run, given)
+		v := f(r, given)
+		r.stack = r.stack[:begin]
+		return v
 	}
 }
 
@@ -233,8 +238,8 @@ func adapt(f any) function {
 		return func(_ *run, a []any) any { return f(a...) }
 	case func(...any) any:
 		return func(_ *run, a []any) any { return f(a...) }
-	case func(...any) []any:
-		return func(_ *run, a []any) any { return f(a...) }
+	case func(...any) []any: // which may return its arguments
+		return func(_ *run, a []any) any { return f(append(make([]any, 0, len(a)), a...)...) }
 	case func(...any) int64:
 		return func(_ *run, a []any) any { return f(a...) }
 	case func(...any) map[string]any:
@@ -379,10 +384,9 @@ func indented(blanks any, source, begin string) string {
 	var b strings.Builder
 	b.Grow(len(begin) + len(source) + n*(strings.Count(source, "\n")+1))
 	b.WriteString(begin)
+	before := strings.Repeat(" ", n)
 	for line := range strings.SplitAfterSeq(source, "\n") {
-		for range n {
-			b.WriteByte(' ')
-		}
+		b.WriteString(before)
 		b.WriteString(line)
 	}
 	return b.String()
@@ -492,6 +496,11 @@ func (m *memory) mapOf(source string) map[string]any {
 
 func (m *memory) listOf(source string) []any {
 	found := m.fromSeq.get(source, 4*len(source), func() []any {
+		if object, plain := plainyaml.Parse("list:\n" + source); plain && len(object) == 1 {
+			if list, ok := object["list"].([]any); ok {
+				return list
+			}
+		}
 		out := []any{}
 		if err := yaml.Unmarshal([]byte(source), &out); err != nil {
 			out = []any{err.Error()}

@@ -177,6 +177,11 @@ func method(of any, name string, args []any) any {
 			return set.Has(version)
 		}
 	}
+	if files, ok := of.(interface{ Get(name string) string }); ok && name == "Get" && len(args) == 1 {
+		if file, ok := args[0].(string); ok {
+			return files.Get(file)
+		}
+	}
 	if of == nil {
 		stop("a method of nothing")
 	}
