@@ -23,8 +23,10 @@ type repository struct {
 	*addon.Repository
 	addons []*addonContext
 	found  []problem // by the rules that ran before
-	// inDocuments is what documents tell, once somebody asked.
+	// inDocuments is what documents tell, inIndexes what the indexes that can be read list, once somebody asked.
 	inDocuments *told
+	inIndexes   []listed
+	indexes     map[string]*document
 }
 
 // troubled says whether a rule that ran before found something in a file.

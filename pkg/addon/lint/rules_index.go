@@ -48,12 +48,11 @@ func indexRules() []Rule {
 			repository: func(r *repository) []problem {
 				var problems []problem
 				for _, index := range indexes() {
-					data, err := r.File(index.file)
-					if err != nil {
+					d := r.index(index.file)
+					if !d.found {
 						problems = append(problems, problem{path: index.file, message: "the file cannot be read"})
 						continue
 					}
-					d := newDocument(index.file, data, true)
 					entries := d.at("entries")
 					if d.err() != nil {
 						problems = append(problems, d.unreadable())
@@ -121,11 +120,7 @@ func indexRules() []Rule {
 			repository: func(r *repository) []problem {
 				var problems []problem
 				for _, index := range indexes() {
-					data, err := r.File(index.file)
-					if err != nil {
-						continue
-					}
-					problems = append(problems, newDocument(index.file, data, true).twice()...)
+					problems = append(problems, r.index(index.file).twice()...)
 				}
 				seen := map[string]bool{}
 				for _, l := range r.listed() {
@@ -204,16 +199,32 @@ func eachListed(check func(*repository, listed) string) func(*repository) []prob
 	}
 }
 
+// index is one of the indexes, read once.
+func (r *repository) index(file string) *document {
+	d, known := r.indexes[file]
+	if !known {
+		data, err := r.File(file)
+		d = newDocument(file, data, err == nil)
+		if r.indexes == nil {
+			r.indexes = map[string]*document{}
+		}
+		r.indexes[file] = d
+	}
+	return d
+}
+
 // listed are the entries of all indexes that can be read.
 func (r *repository) listed() []listed {
+	if r.inIndexes == nil {
+		r.inIndexes = r.readIndexes()
+	}
+	return r.inIndexes
+}
+
+func (r *repository) readIndexes() []listed {
 	var out []listed
 	for _, index := range indexes() {
-		data, err := r.File(index.file)
-		if err != nil {
-			continue
-		}
-		d := newDocument(index.file, data, true)
-		for _, e := range d.entries("entries") {
+		for _, e := range r.index(index.file).entries("entries") {
 			if e.node.Kind != yaml.SequenceNode {
 				continue
 			}
