@@ -146,15 +146,27 @@ func (s *Schema) Required() []string {
 	return names
 }
 
-// Secrets lists the fields that hold a secret (format password), sorted.
-func (s *Schema) Secrets() []string {
-	var names []string
-	for _, name := range s.Names() {
-		if p, _ := s.properties()[name].(map[string]any); p["format"] == "password" {
-			names = append(names, name)
-		}
+// Secrets lists the fields that hold a secret (format password) as paths, sorted; those of objects too.
+func (s *Schema) Secrets() [][]string { return s.secrets(s.document, nil) }
+
+func (s *Schema) secrets(object map[string]any, at []string) [][]string {
+	if len(at) > maxDepth {
+		return nil
 	}
-	return names
+	var paths [][]string
+	fields, _ := object["properties"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		field, _ := fields[name].(map[string]any)
+		if ref, ok := field["$ref"].(string); ok {
+			field = s.resolve(ref)
+		}
+		here := append(slices.Clone(at), name)
+		if field["format"] == "password" {
+			paths = append(paths, here)
+		}
+		paths = append(paths, s.secrets(field, here)...)
+	}
+	return paths
 }
 
 func (s *Schema) properties() map[string]any {

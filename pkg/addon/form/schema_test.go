@@ -97,7 +97,7 @@ func TestCheckNamesEveryProblemWithoutItsValue(t *testing.T) {
 	problems, err = schema.Check(map[string]any{"url": "https://x", "password": "long enough", "size": 3})
 	require.NoError(t, err)
 	assert.Empty(t, problems)
-	assert.Equal(t, []string{"password"}, schema.Secrets())
+	assert.Equal(t, [][]string{{"password"}}, schema.Secrets())
 	assert.Equal(t, []string{"kind", "password", "size", "url"}, schema.Names())
 	assert.Equal(t, []string{"password", "size", "url"}, schema.Required())
 }
@@ -186,6 +186,16 @@ func TestSampleFitsWhatIsSaidOfAValue(t *testing.T) {
 	require.NoError(t, err)
 	_, err = schema.Sample()
 	assert.ErrorContains(t, err, "no sample value fits", "what would be too much is not made")
+}
+
+func TestSecretsOfObjectsAreSecretsToo(t *testing.T) {
+	t.Parallel()
+	schema, err := Parse([]byte(`{"properties": {
+		"auth": {"type": "object", "properties": {"user": {"type": "string"}, "password": {"$ref": "#/definitions/secret"}}},
+		"token": {"type": "string", "format": "password"}
+	}, "definitions": {"secret": {"type": "string", "format": "password"}}}`))
+	require.NoError(t, err)
+	assert.Equal(t, [][]string{{"auth", "password"}, {"token"}}, schema.Secrets())
 }
 
 func FuzzParse(f *testing.F) {

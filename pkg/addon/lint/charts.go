@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -221,12 +222,12 @@ func longRelease(addonName, planName string) string {
 // mark fills the secret fields with texts that can be found again, and returns them with their fields.
 func mark(schema *form.Schema, parameters map[string]any) map[string]string {
 	markers := map[string]string{}
-	for _, name := range schema.Secrets() {
-		marker := "lintSecret0f" + strings.ReplaceAll(name, "_", "")
-		with := addon.MergeValues(parameters, map[string]any{name: marker})
+	for _, path := range schema.Secrets() {
+		marker := "lintSecret0f" + strings.ReplaceAll(strings.Join(path, "Of"), "_", "")
+		with := addon.MergeValues(parameters, nested(path, marker))
 		if problems, err := schema.Check(with); err == nil && len(problems) == 0 {
-			parameters[name] = marker
-			markers[marker] = name
+			maps.Copy(parameters, with)
+			markers[marker] = strings.Join(path, ".")
 		}
 	}
 	return markers

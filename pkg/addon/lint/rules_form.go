@@ -24,7 +24,10 @@ func holdsSecret(name string) bool {
 	return false
 }
 
-var secretName = regexp.MustCompile(`(?i)(password|passwd|secret|token|private_?key|api_?key|shared_?key|signature_?key|credential)`)
+var secretName = regexp.MustCompile(`(?i)(password|passwd|secret|token|private_?key|api_?key|access_?key|shared_?key|signature_?key|credential|passphrase)`)
+
+// aboutSecret is the end of a name of what is not a secret, but where or how one is.
+var aboutSecret = regexp.MustCompile(`(?i)(name|ref|reference|url|uri|endpoint|host|path|file|policy|type|id|header|ttl|expiry|lifetime|length|namespace|enabled|mode)$`)
 
 func formRules() []Rule {
 	return []Rule{
@@ -149,14 +152,7 @@ func formRules() []Rule {
 			Effect:  "the value is shown while it is typed; a default is known to everybody",
 			Next:    "add \"format\": \"password\", remove the default",
 			plan: func(p *planContext) []problem {
-				var problems []problem
-				for name, f := range p.fields() {
-					secret := f.Format == "password" || secretName.MatchString(name) && (f.Type == nil || f.Type == "string")
-					if secret && (f.Format != "password" || f.Default != nil) {
-						problems = append(problems, p.inForm("#/properties/"+name, "%s looks like a secret", name)...)
-					}
-				}
-				return problems
+				return p.bareSecrets("", "#/properties/", p.fields())
 			},
 		},
 		{
@@ -265,6 +261,20 @@ func incompleteForm(p *planContext) []problem {
 		if _, exists := fields[name]; !exists {
 			problems = append(problems, p.inForm("#/required", "%s is required and no field of the form", name)...)
 		}
+	}
+	return problems
+}
+
+// bareSecrets finds fields that hold a secret and do not say so, or have a default; those of objects too.
+func (p *planContext) bareSecrets(above, at string, fields map[string]field) []problem {
+	var problems []problem
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		f, here := fields[name], at+jsonref.Escape(name)
+		holds := secretName.MatchString(name) && !aboutSecret.MatchString(name) && (f.Type == nil || f.Type == "string") && f.Ref == ""
+		if f.Format == "password" && f.Default != nil || holds && f.Format != "password" {
+			problems = append(problems, p.inForm(here, "%s%s looks like a secret", above, name)...)
+		}
+		problems = append(problems, p.bareSecrets(above+name+".", here+"/properties/", f.Properties)...)
 	}
 	return problems
 }

@@ -181,9 +181,14 @@ func checkParameters(a *addon.Addon, plan *addon.Plan, parameters map[string]any
 		return nil, &ParameterError{Addon: a.Name(), Plan: plan.Meta.Name, Problems: problems}
 	}
 	var secrets []secret.Text
-	for _, name := range schema.Secrets() {
-		if value, ok := parameters[name].(string); ok && value != "" {
-			secrets = append(secrets, secret.New(value))
+	for _, path := range schema.Secrets() {
+		var value any = parameters
+		for _, name := range path {
+			below, _ := value.(map[string]any)
+			value = below[name]
+		}
+		if text, ok := value.(string); ok && text != "" {
+			secrets = append(secrets, secret.New(text))
 		}
 	}
 	return secrets, nil
