@@ -262,7 +262,7 @@ func chartRules() []Rule {
 			Next:    "write $schema: http://json-schema.org/draft-07/schema#",
 			addon: func(c *addonContext) []problem {
 				d := c.document(c.chartFile(schemaFile))
-				if d.root() == nil {
+				if knownDialect.MatchString(c.options.shared.heads.of(d.data, readHead).dialect) || d.root() == nil {
 					return nil
 				}
 				if dialect := d.text("$schema"); !knownDialect.MatchString(dialect) {

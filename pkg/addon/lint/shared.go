@@ -16,6 +16,7 @@ type shared struct {
 	// schemas are those that are published for documents, older those of charts for an older Helm.
 	schemas byContent[compiledSchema]
 	older   byContent[olderSchema]
+	heads   byContent[schemaHead]
 }
 
 type compiledSchema struct {

@@ -75,9 +75,10 @@ func (x *xref) declare(c *addonContext, dir string) {
 	if data, found := c.parsed.Chart.Read(path.Join(dir, addon.ValuesFile)); found {
 		declared = maps.Clone(c.options.shared.values.of(data, readValues))
 	}
-	schema := c.document(c.chartFile(path.Join(dir, schemaFile)))
-	for _, e := range schema.entries("properties") {
-		declared = declaring(declared, []string{e.key})
+	if schema, found := c.parsed.Chart.Read(path.Join(dir, schemaFile)); found {
+		for _, name := range c.options.shared.heads.of(schema, readHead).properties {
+			declared = declaring(declared, []string{name})
+		}
 	}
 	for _, d := range meta.Dependencies {
 		declared = declaring(declared, []string{cmp.Or(d.Alias, d.Name)})

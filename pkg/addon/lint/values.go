@@ -1,6 +1,8 @@
 package lint
 
 import (
+	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,7 +17,7 @@ import (
 // refers to nothing elsewhere.
 func (p *planContext) olderHelm(r rendering) string {
 	schema, found := p.addonContext.parsed.Chart.Read(schemaFile)
-	if !found || !knownDialect.MatchString(p.document(p.chartFile(schemaFile)).text("$schema")) {
+	if !found || !knownDialect.MatchString(p.options.shared.heads.of(schema, readHead).dialect) {
 		return "" // another rule says so
 	}
 	data, _ := p.addonContext.parsed.Chart.Read(addon.ValuesFile)
@@ -38,6 +40,22 @@ func (p *planContext) olderHelm(r rendering) string {
 	}
 	slices.Sort(problems)
 	return strings.Join(slices.Compact(problems), "; ")
+}
+
+// schemaHead is what a values.schema.json says of itself and of the values at the top.
+type schemaHead struct {
+	dialect    string
+	properties []string
+}
+
+// readHead is empty where the schema is no JSON, which Helm says.
+func readHead(schema []byte) (h schemaHead) {
+	var top, properties map[string]json.RawMessage
+	_ = json.Unmarshal(schema, &top)
+	_ = json.Unmarshal(top["$schema"], &h.dialect)
+	_ = json.Unmarshal(top["properties"], &properties)
+	h.properties = slices.Sorted(maps.Keys(properties))
+	return h
 }
 
 type olderSchema struct {
