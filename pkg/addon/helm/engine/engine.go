@@ -106,6 +106,7 @@ type run struct {
 	depth  int
 
 	tracer  *tracer // nil where nothing is followed
+	spare   []*tracer
 	deepest int
 }
 

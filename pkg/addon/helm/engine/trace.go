@@ -60,14 +60,15 @@ type shape struct {
 	size int
 }
 
-// tracer follows a template while it runs.
+// tracer follows a template while it runs. It belongs to one rendering.
 type tracer struct {
 	trace
-	outer *tracer // follows the template that this one is a part of
-	level int
-	known map[unsafe.Pointer]int // where the tables and lists of the data are
-	seen  map[placed]bool
-	lost  bool // something was done that cannot be followed
+	outer   *tracer // follows the template that this one is a part of
+	level   int
+	known   map[unsafe.Pointer]int // where the tables and lists of the data are
+	seen    map[placed]bool
+	covered []bool // by number, what was read as a whole
+	lost    bool   // something was done that cannot be followed
 }
 
 type placed struct {
@@ -75,14 +76,30 @@ type placed struct {
 	step step
 }
 
-func newTracer(outer *tracer, data any, lint bool) *tracer {
-	t := &tracer{trace: trace{lint: lint}, outer: outer, known: map[unsafe.Pointer]int{}, seen: map[placed]bool{}}
-	if outer != nil {
-		t.level = outer.level + 1
+// follow begins to follow a template.
+func (r *run) follow(data any) *tracer {
+	t := &tracer{known: map[unsafe.Pointer]int{}, seen: map[placed]bool{}}
+	if last := len(r.spare) - 1; last >= 0 {
+		t, r.spare = r.spare[last], r.spare[:last]
+	}
+	t.lint, t.outer = r.lint, r.tracer
+	if t.outer != nil {
+		t.level = t.outer.level + 1
 	}
 	t.data, _ = shapeOf(data)
 	t.enter(data)
+	r.tracer = t
 	return t
+}
+
+// unfollow ends that. What was followed with is used again.
+func (r *run) unfollow() {
+	t := r.tracer
+	r.tracer = t.outer
+	clear(t.known)
+	clear(t.seen)
+	*t = tracer{trace: trace{reads: t.reads[:0]}, known: t.known, seen: t.seen, covered: t.covered[:0]}
+	r.spare = append(r.spare, t)
 }
 
 // shapeOf is the shape of a table or list; ok is false for everything else.
@@ -114,6 +131,7 @@ func address(v any) unsafe.Pointer {
 func (t *tracer) enter(v any) int {
 	number := t.nodes
 	t.nodes++
+	t.covered = append(t.covered, false)
 	if at := address(v); at != nil {
 		t.known[at] = number
 	}
@@ -146,7 +164,7 @@ func (t *tracer) note(of any, s step, v any, found bool) {
 
 func (t *tracer) noteOwn(of any, s step, v any, found bool) {
 	number, known := t.origin(of)
-	if !known || number == hidden || t.seen[placed{number, s}] || t.seen[placed{number, step{kind: byWhole}}] {
+	if !known || number == hidden || t.covered[number] || t.seen[placed{number, s}] {
 		return
 	}
 	t.seen[placed{number, s}] = true
@@ -211,12 +229,11 @@ func (t *tracer) wholeOwn(v any, depth int) {
 	}
 	number, known := t.origin(v)
 	if known && number != hidden {
-		here := placed{number, step{kind: byWhole}}
-		if t.seen[here] {
+		if t.covered[number] {
 			return
 		}
-		t.seen[here] = true
-		r := read{of: number, step: here.step, found: true, node: none}
+		t.covered[number] = true
+		r := read{of: number, step: step{kind: byWhole}, found: true, node: none}
 		if r.want, t.lost = snapshot(untyped(v), 0); t.lost {
 			return
 		}
@@ -450,20 +467,21 @@ func (r *run) reuse(b *body, data any) string {
 		return r.text(b, data)
 	}
 	b.worth.tried.Add(1)
-	t, deepest := newTracer(r.tracer, data, r.lint), r.deepest
-	r.tracer, r.deepest = t, r.depth
-	t.text = r.text(b, data)
-	t.deep = r.deepest - r.depth
-	r.tracer, r.deepest = t.outer, max(deepest, r.deepest)
+	t, deepest := r.follow(data), r.deepest
+	r.deepest = r.depth
+	text := r.text(b, data)
+	t.text, t.deep = text, r.deepest-r.depth
+	r.deepest = max(deepest, r.deepest)
 	if !t.lost {
 		r.set.texts.keep(c, t.remember())
 	}
-	return t.text
+	r.unfollow()
+	return text
 }
 
 // remember is what is kept once a template has run.
 func (t *tracer) remember() *trace {
 	kept := t.trace
-	kept.reads = slices.Clip(kept.reads)
+	kept.reads = slices.Clone(kept.reads)
 	return &kept
 }
