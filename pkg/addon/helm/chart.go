@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 
@@ -25,6 +26,7 @@ type Chart struct {
 	heads   heads
 	linted  linted
 	schemas *schemas
+	schema  func() *jsonschema.Schema // its own, see schemas
 	engine  *engine.Engine
 
 	mu        sync.Mutex
@@ -62,7 +64,8 @@ func (l *Loader) Load(files iter.Seq2[string, []byte]) (*Chart, error) {
 	if err := checkSchemas(c); err != nil {
 		return nil, err
 	}
-	return &Chart{chart: c, engine: l.engine, schemas: l.schemas}, nil
+	schema := sync.OnceValue(func() *jsonschema.Schema { return l.schemas.compile(c.Schema) })
+	return &Chart{chart: c, engine: l.engine, schemas: l.schemas, schema: schema}, nil
 }
 
 // checkSchemas refuses references out of a values schema: Helm would open files and addresses.

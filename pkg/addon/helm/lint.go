@@ -116,7 +116,7 @@ func (d *described) fits(c *Chart, values map[string]any) bool {
 		return !d.broken
 	}
 	merged := chartutil.CoalesceTables(engine.Copy(values), engine.Copy(d.values))
-	schema := c.schemas.compile(c.chart.Schema)
+	schema := c.schema()
 	return schema != nil && schema.Validate(merged) == nil
 }
 

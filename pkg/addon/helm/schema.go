@@ -11,8 +11,8 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 )
 
-// schemas are the values schemas of charts and of what they depend on, each compiled once. It is safe for concurrent
-// use.
+// schemas are the values schemas of what charts depend on, each compiled once: many charts have the same library. That of
+// a chart itself is hardly another's, and goes with it. It is safe for concurrent use.
 type schemas struct {
 	mu       sync.Mutex
 	compiled map[string]*jsonschema.Schema // by text; nil where it cannot be compiled
@@ -22,16 +22,16 @@ type schemas struct {
 
 // check does what chartutil.ValidateAgainstSchema does. Where a schema and values do not fit, that one says what
 // is wrong.
-func (s *schemas) check(c *chart.Chart, values map[string]any) error {
-	if s.fits(c, values) {
+func (c *Chart) check(chosen *chart.Chart, values map[string]any) error {
+	if c.schemas.fits(chosen, c.schema, values) {
 		return nil
 	}
-	return chartutil.ValidateAgainstSchema(c, values)
+	return chartutil.ValidateAgainstSchema(chosen, values)
 }
 
-func (s *schemas) fits(c *chart.Chart, values map[string]any) bool {
+func (s *schemas) fits(c *chart.Chart, compiled func() *jsonschema.Schema, values map[string]any) bool {
 	if c.Schema != nil {
-		if schema := s.compile(c.Schema); schema == nil || schema.Validate(values) != nil {
+		if schema := compiled(); schema == nil || schema.Validate(values) != nil {
 			return false
 		}
 	}
@@ -41,14 +41,14 @@ func (s *schemas) fits(c *chart.Chart, values map[string]any) bool {
 			continue
 		}
 		fields, isMap := below.(map[string]any)
-		if !isMap || !s.fits(dependency, fields) {
+		if !isMap || !s.fits(dependency, func() *jsonschema.Schema { return s.remembered(dependency.Schema) }, fields) {
 			return false
 		}
 	}
 	return true
 }
 
-func (s *schemas) compile(text []byte) *jsonschema.Schema {
+func (s *schemas) remembered(text []byte) *jsonschema.Schema {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if schema, known := s.compiled[string(text)]; known {
@@ -61,13 +61,13 @@ func (s *schemas) compile(text []byte) *jsonschema.Schema {
 		s.compiled, s.size = map[string]*jsonschema.Schema{}, len(text)
 		s.patterns.Clear()
 	}
-	schema := s.compileAnew(text)
+	schema := s.compile(text)
 	s.compiled[string(text)] = schema
 	return schema
 }
 
-// compileAnew compiles as Helm does; nil where that is not possible.
-func (s *schemas) compileAnew(text []byte) *jsonschema.Schema {
+// compile compiles as Helm does; nil where that is not possible.
+func (s *schemas) compile(text []byte) *jsonschema.Schema {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return nil

@@ -69,7 +69,7 @@ func (c *Chart) prepare(given map[string]any) (*valued, error) {
 	if v.values, err = chosen.merge(values); err != nil {
 		return nil, err
 	}
-	if err := c.schemas.check(v.chart, v.values); err != nil {
+	if err := c.check(v.chart, v.values); err != nil {
 		v.err = fmt.Errorf("%w: %w", ErrValues, err)
 	}
 	return v, nil

@@ -63,6 +63,7 @@ type addonContext struct {
 	// plans often have the same form and the same values.
 	parsedFiles *byContent[*parsedYAML]
 	forms       *byContent[parsedForm]
+	older       *byContent[olderSchema]
 
 	options    Options
 	chart      func() (Chart, error)
@@ -144,7 +145,7 @@ func (c *addonContext) prepare() {
 	if c.readErr == nil {
 		c.parsed, c.parseErr = addon.Parse(c.name, c.tree)
 	}
-	c.parsedFiles, c.forms = &byContent[*parsedYAML]{}, &byContent[parsedForm]{}
+	c.parsedFiles, c.forms, c.older = &byContent[*parsedYAML]{}, &byContent[parsedForm]{}, &byContent[olderSchema]{}
 	c.meta, c.documents = c.document(addon.MetaFile), map[identity]*seenDocument{}
 	c.chart = sync.OnceValues(func() (Chart, error) {
 		if c.parsed == nil {
@@ -170,7 +171,8 @@ func (c *addonContext) prepare() {
 // forget lets go of what only the rules of this add-on need: renderings are large.
 func (c *addonContext) forget() {
 	c.chart, c.definition, c.events, c.mapped, c.xref, c.documents, c.files = nil, nil, nil, nil, nil, nil, nil
-	c.options.Kubernetes, c.parsedFiles, c.forms = nil, &byContent[*parsedYAML]{}, &byContent[parsedForm]{}
+	c.options.Kubernetes, c.older = nil, nil
+	c.parsedFiles, c.forms = &byContent[*parsedYAML]{}, &byContent[parsedForm]{}
 	for _, p := range c.plans {
 		p.form, p.render, p.objects, p.bindings = nil, nil, nil, nil
 	}

@@ -9,13 +9,11 @@ import (
 // shared is what the add-ons of a run have in common: files of the same content are looked at once. It is safe for
 // concurrent use.
 type shared struct {
-	random byContent[[]problem]
-	read   byContent[templateReads]
-	values byContent[map[string]any]
-	parsed byContent[*parsedYAML]
-	// schemas are those that are published for documents, older those of charts for an older Helm.
-	schemas byContent[compiledSchema]
-	older   byContent[olderSchema]
+	random  byContent[[]problem]
+	read    byContent[templateReads]
+	values  byContent[map[string]any]
+	parsed  byContent[*parsedYAML]
+	schemas byContent[compiledSchema] // those that are published for documents
 	heads   byContent[schemaHead]
 }
 

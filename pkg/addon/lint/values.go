@@ -25,7 +25,7 @@ func (p *planContext) olderHelm(r rendering) string {
 	if yaml.Unmarshal(data, &values) != nil {
 		return ""
 	}
-	older := p.options.shared.older.of(schema, compileOlder)
+	older := p.older.of(schema, compileOlder)
 	if older.err != nil {
 		return oneLine(older.err)
 	}
