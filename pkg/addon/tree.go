@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -89,8 +90,12 @@ func (t Tree) Size() int64 {
 // Hash is a digest of everything in the tree: the same for the same files, wherever they come from.
 func (t Tree) Hash() string {
 	h := sha256.New()
+	var head []byte
 	for _, f := range t.files {
-		fmt.Fprintf(h, "%q %t %d\n", f.Path, f.Executable, len(f.Data)) // a hash never fails
+		head = strconv.AppendQuote(head[:0], f.Path)
+		head = strconv.AppendBool(append(head, ' '), f.Executable)
+		head = strconv.AppendInt(append(head, ' '), int64(len(f.Data)), 10)
+		h.Write(append(head, '\n')) // a hash never fails
 		h.Write(f.Data)
 	}
 	return hex.EncodeToString(h.Sum(nil))
