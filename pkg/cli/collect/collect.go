@@ -11,8 +11,8 @@ import (
 // percent is how much the heap may grow, of what is in use, before the next collection. softMemory is from when on, in
 // bytes, the process collects rather than grow.
 const (
-	percent    = 400
-	softMemory = 160 << 20
+	percent    = 800
+	softMemory = 190 << 20
 )
 
 func init() {

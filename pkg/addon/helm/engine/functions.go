@@ -115,6 +115,26 @@ func wants(args []any, n int) {
 	}
 }
 
+// joined is what fmt.Sprintf makes of texts, where the format wants nothing but %s: templates print whole documents so.
+func joined(format string, args []any) (string, bool) {
+	parts := make([]string, 0, 2*len(args)+1)
+	for {
+		before, rest, more := strings.Cut(format, "%")
+		parts = append(parts, before)
+		if !more {
+			return strings.Join(parts, ""), len(args) == 0
+		}
+		if !strings.HasPrefix(rest, "s") || len(args) == 0 {
+			return "", false
+		}
+		value, isText := args[0].(string)
+		if !isText {
+			return "", false
+		}
+		parts, args, format = append(parts, value), args[1:], rest[1:]
+	}
+}
+
 // builtin is one of text/template's own functions; nil where there is none, or where it is left to Helm.
 func builtin(name string) function {
 	order := func(is func(int) bool) function {
@@ -160,6 +180,9 @@ func builtin(name string) function {
 		return func(_ *run, args []any) any {
 			if len(args) == 0 {
 				stop("another number of arguments")
+			}
+			if printed, simple := joined(text(args[0]), args[1:]); simple {
+				return printed
 			}
 			return fmt.Sprintf(text(args[0]), args[1:]...)
 		}
