@@ -15,7 +15,7 @@ const (
 	softMemory = 190 << 20
 )
 
-func init() {
+func init() { //nolint:gochecknoinits // nothing else comes before what other packages do
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(percent)
 		debug.SetMemoryLimit(softMemory)
