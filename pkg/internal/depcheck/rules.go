@@ -183,13 +183,14 @@ func Rules() []Rule {
 		{Package: "pkg/cli/addonctl", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/registration/...", "pkg/kyma/..."}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml"}},
 		{Package: "pkg/cli/registrationjob", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/gateway/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "sigs.k8s.io/yaml", kubernetes}, Never: []string{helm}},
 		{Package: "pkg/cli/eventgateway", Ours: []string{"pkg/..."}, Except: []string{"pkg/cli/...", "pkg/registration/...", "pkg/kyma/...", "pkg/addon/...", "pkg/sandbox", "pkg/simulator"}, Others: []string{cobra, "github.com/spf13/pflag", "github.com/VictoriaMetrics/metrics"}, Never: []string{helm, kubernetes}},
+		{Package: "pkg/cli/collect"}, // gets ready before anything else
 		{Package: "pkg/internal/plainyaml", Others: []string{"sigs.k8s.io/yaml"}},
 		{Package: "pkg/internal/safeyaml", Others: []string{"go.yaml.in/yaml/v3"}},
 		{Package: "pkg/internal/jsonschema", Others: []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
 		{Package: "pkg/internal/tracing", Ours: []string{"pkg/internal/httpclient"}, Others: []string{"go.opentelemetry.io/otel", "google.golang.org/protobuf/encoding/protowire"}, Never: []string{"google.golang.org/grpc"}},
 		{Package: "pkg/internal/cli/clitest", Others: []string{cobra, "github.com/stretchr/testify"}},
 		{Package: "pkg/internal/...", Ours: []string{"pkg/secret"}, Others: []string{cobra, "github.com/spf13/pflag", "github.com/VictoriaMetrics/metrics", "github.com/stretchr/testify"}},
-		{Package: "cmd/addonctl", Ours: []string{"pkg/cli/addonctl", "pkg/internal/cli"}},
+		{Package: "cmd/addonctl", Ours: []string{"pkg/cli/addonctl", "pkg/cli/collect", "pkg/internal/cli"}},
 		{Package: "cmd/registration-job", Ours: []string{"pkg/cli/registrationjob", "pkg/internal/cli"}, Others: []string{"golang.org/x/crypto/x509roots/fallback"}},
 		{Package: "cmd/event-gateway", Ours: []string{"pkg/cli/eventgateway", "pkg/internal/cli"}, Others: []string{"golang.org/x/crypto/x509roots/fallback"}},
 	}
