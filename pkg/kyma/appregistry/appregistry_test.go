@@ -52,6 +52,12 @@ func start(t *testing.T, options simulator.KymaOptions, more ...func(*appregistr
 	t.Cleanup(kyma.Close)
 	c := &cluster{Kyma: kyma, log: &bytes.Buffer{}}
 	registry := kyma.Registry()
+	var cutting sync.Mutex // a request that is repeated may overtake what is left of the one whose answer was lost
+	cut := func(method string, done bool) bool {
+		cutting.Lock()
+		defer cutting.Unlock()
+		return c.cut(method, done)
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		assert.NoError(t, err)
@@ -66,12 +72,12 @@ func start(t *testing.T, options simulator.KymaOptions, more ...func(*appregistr
 			registry.ServeHTTP(w, r)
 			return
 		}
-		if c.cut(r.Method, false) {
+		if cut(r.Method, false) {
 			panic(http.ErrAbortHandler)
 		}
 		answer := httptest.NewRecorder()
 		registry.ServeHTTP(answer, r)
-		if c.cut(r.Method, true) {
+		if cut(r.Method, true) {
 			panic(http.ErrAbortHandler)
 		}
 		w.WriteHeader(answer.Code)
