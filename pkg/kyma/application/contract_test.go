@@ -2,6 +2,7 @@ package application_test
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,12 +23,11 @@ func TestContract(t *testing.T) {
 			Kyma: &registrationtest.Kyma{
 				Workload: c.Kyma().Handler(), Cluster: c.Kyma().KubeAPI(), System: system, Application: "shop", SecretsNamespace: "kyma-system",
 				LoseAnswer: func(*testing.T) {
-					lost := false
+					var lost atomic.Bool // the call may be repeated while the one whose answer is lost still ends
 					c.SetFault(func(call kubetest.Call, done bool) http.HandlerFunc {
-						if lost || !done || !call.Write() || call.Path != appPath {
+						if !done || !call.Write() || call.Path != appPath || !lost.CompareAndSwap(false, true) {
 							return nil
 						}
-						lost = true
 						return kubetest.Cut
 					})
 				},
