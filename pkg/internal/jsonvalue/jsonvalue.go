@@ -7,6 +7,7 @@ import (
 	"encoding"
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -128,6 +129,9 @@ func (f filler) items(value any, to reflect.Value) bool {
 	return true
 }
 
+// maxWhole is the least number from which on a float64 may stand for several whole ones, of which the text says which.
+const maxWhole = 1 << 53
+
 func scalar(value any, to reflect.Value) bool {
 	switch value := value.(type) {
 	case string:
@@ -142,12 +146,14 @@ func scalar(value any, to reflect.Value) bool {
 		to.SetBool(value)
 	case float64:
 		switch {
+		case (to.CanInt() || to.CanUint()) && math.Abs(value) >= maxWhole:
+			return false
 		case to.CanInt():
 			to.SetInt(int64(value))
 			return float64(to.Int()) == value
 		case to.CanUint():
 			to.SetUint(uint64(value))
-			return float64(to.Uint()) == value
+			return value >= 0 && float64(to.Uint()) == value
 		case to.Kind() == reflect.Float64:
 			to.SetFloat(value)
 		default:

@@ -28,6 +28,7 @@ type all struct {
 	Truth    *bool                      `json:"truth"`
 	Small    int8                       `json:"small"`
 	Natural  uint16                     `json:"natural"`
+	Whole    int64                      `json:"whole"`
 	Real     float64                    `json:"real"`
 	Data     []byte                     `json:"data"`
 	Texts    []string                   `json:"texts"`
@@ -47,7 +48,7 @@ func sure() []string {
 		`{}`, `{"text":"a","truth":true,"small":-128,"natural":65535,"real":1.5,"data":"YQ==","texts":["a","b"],"map":{"a":{"deep":"b"},"c":{}}}`,
 		`{"deep":"a","raw":{"b":[1]},"raws":{"a":1,"b":null},"any":{"a":[1,"b",null]},"self":{"self":{"text":"c"}},"Untagged":"d"}`,
 		`{"text":null,"truth":null,"texts":null,"map":null,"raw":null,"any":null,"self":null,"real":3}`, `{"texts":[],"map":{},"raws":{},"any":[],"data":""}`,
-		`{"unknown":1,"-":2}`, `{"named":{"a":"b","c":null}}`,
+		`{"unknown":1,"-":2}`, `{"whole":-9007199254740991}`, `{"named":{"a":"b","c":null}}`,
 	}
 }
 
@@ -55,7 +56,7 @@ func sure() []string {
 func unsure() []string {
 	return []string{
 		`{"text":1}`, `{"truth":"true"}`, `{"small":128}`, `{"small":1.5}`, `{"natural":-1}`, `{"real":"1"}`, `{"data":"?"}`, `{"texts":"a"}`, `{"texts":[1]}`,
-		`{"map":[]}`, `{"named":{"a":1}}`, `{"map":{"a":"b"}}`, `{"self":"a"}`, `{"Text":"a"}`, `{"untagged":"a"}`,
+		`{"map":[]}`, `{"named":{"a":1}}`, `{"map":{"a":"b"}}`, `{"self":"a"}`, `{"Text":"a"}`, `{"untagged":"a"}`, `{"whole":9007199254740993}`, `{"whole":9223372036854775808}`,
 	}
 }
 
