@@ -203,22 +203,26 @@ func newPlan(c *addonContext, dir string) *planContext {
 // read reads meta.yaml and values.yaml as far as they can be read.
 func (p *planContext) read() {
 	data, found := p.tree.Read(p.file(addon.ValuesFile))
-	if !found {
-		p.values = map[string]any{}
-	}
+	p.values = map[string]any{} // as of a file that says nothing
 	if loaded := p.addonContext.parsed; loaded != nil {
 		i := slices.IndexFunc(loaded.Plans, func(plan addon.Plan) bool { return plan.Dir == path.Base(p.dir) })
 		p.parsed = loaded.Plans[i].Meta
-		if found {
-			p.values = loaded.Plans[i].Values
+		if values := loaded.Plans[i].Values; values != nil {
+			p.values = values
 		}
 		return
 	}
 	if addon.CheckYAML(p.meta.data) == nil {
 		_ = yaml.Unmarshal(p.meta.data, &p.parsed)
 	}
-	if found && (addon.CheckYAML(data) != nil || yaml.Unmarshal(data, &p.values) != nil) {
+	if !found {
+		return
+	}
+	var values map[string]any
+	if addon.CheckYAML(data) != nil || yaml.Unmarshal(data, &values) != nil {
 		p.values = nil
+	} else if values != nil {
+		p.values = values
 	}
 }
 
